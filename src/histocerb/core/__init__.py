@@ -1,1 +1,1 @@
-"""The words of the domain: errors, tasks, geometry, samples and instances (stdlib, numpy and pyarrow only)."""
+"""The words of the domain: errors, tasks, geometry, samples and instances (stdlib and numpy only)."""

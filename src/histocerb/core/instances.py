@@ -85,9 +85,9 @@ class InstanceTable:
         """All coordinates moved by whole pixels."""
         return replace(
             self,
-            centroid=self.centroid + (dx, dy),
-            bbox=self.bbox + (dx, dy, dx, dy),
-            first_px=self.first_px + (dy, dx),
+            centroid=self.centroid + np.array([dx, dy]),
+            bbox=self.bbox + np.array([dx, dy, dx, dy]),
+            first_px=self.first_px + np.array([dy, dx]),
             outlines=self.outlines.transform(1.0, (dx, dy)),
         )
 
