@@ -7,7 +7,8 @@ tissue, classes or tasks need another spec and no other code.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 WORKING_MPP = 0.5
@@ -122,6 +123,14 @@ class TaskSpec:
         """The task that classifies cells of tissue, if there is one."""
         return next((task for task in self.tasks if task.head(HeadKind.PATCH)), None)
 
+    def only(self, heads: Collection[str]) -> TaskSpec:
+        """The tasks that have one of these heads, without their other heads."""
+        kept = (
+            replace(task, heads=tuple(head for head in task.heads if head.name in heads))
+            for task in self.tasks
+        )
+        return replace(self, tasks=tuple(task for task in kept if task.heads))
+
     def task(self, name: str) -> Task:
         """The task of that name; KeyError if there is none."""
         for task in self.tasks:
@@ -139,7 +148,8 @@ class TaskSpec:
 
 def _depth(task: Task, spec: TaskSpec) -> int:
     within = task.postproc.within if task.postproc else None
-    return 0 if within is None else 1 + _depth(spec.task(within), spec)
+    container = next((other for other in spec.tasks if other.name == within), None)
+    return 0 if container is None else 1 + _depth(container, spec)
 
 
 _INSTANCE_CHANNELS = ("background", "inside", "contour")
