@@ -1,0 +1,1 @@
+"""From annotated images to training batches: sources, store, splits, targets, augmentation, sampler."""
