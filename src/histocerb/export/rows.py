@@ -1,0 +1,69 @@
+"""Result folders: rows of the object table, a batch at a time, and the tasks they belong to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from histocerb.core.errors import OutputError, UsageError
+from histocerb.core.tasks import PRESETS, TaskSpec
+
+OBJECTS_FILE = "objects.parquet"
+MANIFEST_FILE = "manifest.json"
+BATCH_ROWS = 4096
+
+
+def object_batches(path: Path, kind: str | None = None) -> Iterator[pa.RecordBatch]:
+    """Batches of `objects.parquet` in file order, all rows or those of one kind.
+
+    Raises:
+        OutputError: The file is missing or damaged.
+        UsageError: No row has that kind, and the table does not know the word.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(BATCH_ROWS):
+                yield batch if kind is None else _of_kind(batch, kind)
+    except FileNotFoundError as error:
+        raise OutputError(
+            f"Expected a table of objects, found no {path}; "
+            "give the result folder of one slide, or run histocerb segment first."
+        ) from error
+    except (OSError, pa.ArrowInvalid) as error:
+        raise OutputError(
+            f"Expected a table of objects, found a damaged file {path} ({error}); "
+            "run histocerb segment again."
+        ) from error
+
+
+def recorded_tasks(folder: Path) -> TaskSpec:
+    """The tasks of the model that made a result folder, from its `manifest.json`.
+
+    Raises:
+        OutputError: There is no manifest, or it is damaged.
+    """
+    path = folder / MANIFEST_FILE
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return PRESETS[document["model"]["tasks"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise OutputError(
+            f"Expected the manifest of a result, found no readable {path}; "
+            "give the result folder of one slide, or run histocerb segment first."
+        ) from error
+
+
+def _of_kind(batch: pa.RecordBatch, kind: str) -> pa.RecordBatch:
+    column = batch.column("kind")
+    if isinstance(column, pa.DictionaryArray):
+        words = [str(word) for word in column.dictionary.to_pylist()]
+        if kind not in words:
+            raise UsageError(
+                f"Expected a kind of object ({', '.join(words)}), found {kind!r}; choose one of them."
+            )
+    return batch.filter(pc.equal(column.cast(pa.string()), pa.scalar(kind)))
