@@ -13,7 +13,7 @@ from histocerb.models.config import EncoderConfig, NetworkConfig
 from histocerb.models.network import Network
 
 TINY = NetworkConfig(
-    EncoderConfig(blocks=(1, 1, 1), widths=(4, 6, 8, 12), stem_stride=2), head_width=4, patch_width=6
+    EncoderConfig(blocks=(1, 1, 1), widths=(16, 16, 16, 32), stem_stride=2), head_width=8, patch_width=8
 )
 
 
@@ -91,6 +91,8 @@ def test_wrong_sides_propose_the_padded_size() -> None:
 
 def test_impossible_encoders_are_refused() -> None:
     with pytest.raises(UsageError, match="stride 16"):
-        EncoderConfig(blocks=(1, 1, 1), widths=(4, 4, 4, 4), stem_stride=1)
+        EncoderConfig(blocks=(1, 1, 1), widths=(16, 16, 16, 16), stem_stride=1)
     with pytest.raises(UsageError, match="4 widths"):
-        EncoderConfig(blocks=(1, 1, 1), widths=(4, 4, 4), stem_stride=2)
+        EncoderConfig(blocks=(1, 1, 1), widths=(16, 16, 16), stem_stride=2)
+    with pytest.raises(UsageError, match="multiples of 16, got 24"):
+        EncoderConfig(blocks=(1, 1, 1), widths=(16, 24, 32, 32), stem_stride=2)

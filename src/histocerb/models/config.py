@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from histocerb.core.config_file import STRICT
 from histocerb.core.errors import UsageError
 
 STRIDE = 16
 """Pixels per feature at the bottom of every encoder; a tissue cell is 9 x 9 features."""
+
+WIDTH_STEP = 16
+"""Widths are multiples of it: with others, torch 2.13's gradient of strided 1x1 convolutions corrupts memory
+on CPUs (channels-last layout)."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,8 @@ class EncoderConfig:
             deepest features have stride 16 in both.
     """
 
+    __pydantic_config__ = STRICT
+
     blocks: tuple[int, ...] = (3, 4, 6, 3)
     widths: tuple[int, ...] = (64, 64, 128, 256, 512)
     stem_stride: int = 1
@@ -31,6 +38,9 @@ class EncoderConfig:
                 f"an encoder of {len(self.blocks)} stages needs {len(self.blocks) + 1} widths, "
                 f"got {len(self.widths)}"
             )
+        odd = next((width for width in self.widths if width % WIDTH_STEP or width <= 0), None)
+        if odd is not None:
+            raise UsageError(f"encoder widths must be multiples of {WIDTH_STEP}, got {odd}")
         stride = self.stem_stride * 2 ** len(self.blocks)
         if stride != STRIDE:
             raise UsageError(
@@ -49,6 +59,8 @@ class NetworkConfig:
         patch_width: channels between the two layers of the patch head.
         dropout: rate in the patch head.
     """
+
+    __pydantic_config__ = STRICT
 
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     head_width: int = 96
