@@ -1,0 +1,163 @@
+"""`manifest.json`: what was done to a slide, with what, and how far it came."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from histocerb._version import __version__
+from histocerb.core.errors import OutputError
+from histocerb.core.tasks import TaskSpec
+from histocerb.inference.protocol import Predictor
+from histocerb.slides.reader import Slide, working_mpp
+
+MANIFEST_FILE = "manifest.json"
+RUN_FILE = "run.json"
+_RESULT_FORMAT = 1
+"""Raised when the same inputs give other bytes: older results and leftovers are then not taken up again."""
+
+_PACKAGES = ("numpy", "opencv-python-headless", "openvino", "pyarrow", "torch", "zarr")
+
+
+class Status(StrEnum):
+    """How far a slide came."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class RunningModel:
+    """A model that is ready to predict.
+
+    Attributes:
+        name: name or folder.
+        sha256: of its weights; results of the same weights are the same.
+        spec: its tasks, with the parameters of post-processing.
+        predictor: runs it.
+    """
+
+    name: str
+    sha256: str
+    spec: TaskSpec
+    predictor: Predictor
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Content of `manifest.json`."""
+
+    status: Status
+    key: str
+    """Hash of all that decides about the result."""
+    slide: dict[str, Any]
+    model: dict[str, Any]
+    parameters: dict[str, Any]
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Objects per kind and class."""
+    densities_per_mm2: dict[str, dict[str, float]] = field(default_factory=dict)
+    tissue_area_mm2: float = 0.0
+    tissue_classes_mm2: dict[str, float] = field(default_factory=dict)
+    windows: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    peak_memory_mb: float = 0.0
+    device: str = ""
+    error: str | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+def describe(slide: Slide, model: RunningModel) -> Manifest:
+    """The manifest of a slide whose work begins."""
+    postproc = {task.name: asdict(task.postproc) for task in model.spec.objects if task.postproc}
+    parameters = {"working_mpp": working_mpp(slide.mpp), "postproc": postproc}
+    about = {
+        "path": slide.path,
+        "fingerprint": slide.fingerprint(),
+        "width_px": slide.width_px,
+        "height_px": slide.height_px,
+        "mpp": slide.mpp,
+        "vendor": slide.vendor,
+    }
+    decisive = [_RESULT_FORMAT, about["fingerprint"], slide.mpp, model.sha256, parameters, asdict(model.spec)]
+    return Manifest(
+        status=Status.RUNNING,
+        key=hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest(),
+        slide=about,
+        model={"name": model.name, "sha256": model.sha256, "tasks": model.spec.name},
+        parameters=parameters,
+        device=model.predictor.device,
+        versions=versions(),
+    )
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """The manifest of a result folder; None where there is none.
+
+    Raises:
+        OutputError: It is damaged.
+    """
+    path = folder / MANIFEST_FILE
+    if not path.exists():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return Manifest(**{**content, "status": Status(content["status"])})
+    except (ValueError, KeyError, TypeError) as error:
+        raise OutputError(
+            f"expected a manifest of histocerb, found something else in {path}; "
+            "use --overwrite or another --out"
+        ) from error
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `manifest.json` of a slide, whole or not at all."""
+    write_json(folder / MANIFEST_FILE, asdict(manifest))
+
+
+def write_run(out: Path, configuration: Mapping[str, Any], model: RunningModel) -> None:
+    """Write `run.json` of a whole run: resolved configuration, model, versions."""
+    content = {
+        "configuration": dict(configuration),
+        "model": {"name": model.name, "sha256": model.sha256, "tasks": model.spec.name},
+        "device": model.predictor.device,
+        "versions": versions(),
+    }
+    write_json(out / RUN_FILE, content)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file under a temporary name, then rename it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.partial")
+    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def versions() -> dict[str, str]:
+    """Versions of histocerb, Python and the packages that compute."""
+    found = {"histocerb": __version__, "python": platform.python_version()}
+    for name in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def peak_memory_mb() -> float:
+    """Most memory that this process has held so far; 0 where the system does not tell."""
+    if sys.platform == "win32":
+        return 0.0
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

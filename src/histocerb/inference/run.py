@@ -1,0 +1,149 @@
+"""The stages of one slide, from tissue mask to picture."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from histocerb.analysis.objects import Scale
+from histocerb.analysis.summary import Counts, densities, tissue_areas_mm2
+from histocerb.analysis.tissue import TissueCells
+from histocerb.core.geometry import MARGIN_PX, Region, Window, WindowGrid
+from histocerb.inference.canvas import Canvas
+from histocerb.inference.found import ObjectFinder
+from histocerb.inference.manifest import Manifest, RunningModel, peak_memory_mb
+from histocerb.inference.overview import OVERVIEW_FILE, write_overview
+from histocerb.inference.pipeline import StageClock, Stages, WorkSettings, run_windows
+from histocerb.inference.progress import Progress, Stage
+from histocerb.inference.protocol import HeadMaps
+from histocerb.inference.tables import OBJECTS_FILE, TISSUE_FILE, FoundObjects, write_objects, write_tissue
+from histocerb.inference.tiles import TileTracker
+from histocerb.inference.windows import tissue_windows, window_image
+from histocerb.slides.reader import Slide, working_mpp
+from histocerb.slides.tissue import tissue_mask
+
+_LOG = logging.getLogger(__name__)
+
+
+class SlideRun:
+    """One attempt at one slide.
+
+    Attributes:
+        clock: seconds per stage so far.
+    """
+
+    def __init__(
+        self,
+        slide: Slide,
+        model: RunningModel,
+        folder: Path,
+        work_folder: Path,
+        settings: WorkSettings,
+        progress: Progress,
+    ) -> None:
+        self._slide, self._model = slide, model
+        self._folder, self._work = folder, work_folder
+        self._settings, self._progress = settings, progress
+        self._mpp = working_mpp(slide.mpp)
+        self._grid = WindowGrid.of(*slide.size_at(self._mpp))
+        self._seen_mm2 = 0.0
+        self.clock = StageClock()
+
+    def finish(self, begun: Manifest) -> Manifest:
+        """Do everything; the manifest with what was found, its status unchanged."""
+        with self.clock.measure("tissue"):
+            mask = tissue_mask(self._slide)
+            windows = tissue_windows(self._grid, mask)
+        canvas = Canvas(self._work, self._model.spec, self._grid)
+        tracker = TileTracker(self._grid, windows, self._settings.tile_windows)
+        tiles = tracker.tiles()
+        with closing(ObjectFinder(self._model.spec, canvas, self._work)) as finder:
+            self._predict(canvas, windows, tracker, finder)
+            with self.clock.measure("objects"):
+                finder.finish(tiles, lambda done: self._tell(Stage.OBJECTS, done, len(tiles)))
+            manifest = self._write(canvas, finder, begun)
+        return replace(
+            manifest,
+            tissue_area_mm2=mask.area_mm2,
+            densities_per_mm2=densities(manifest.counts, mask.area_mm2),
+            windows=len(windows),
+            seconds={stage: round(spent, 3) for stage, spent in self.clock.seconds.items()},
+            peak_memory_mb=round(peak_memory_mb(), 1),
+        )
+
+    def _predict(
+        self, canvas: Canvas, windows: list[Window], tracker: TileTracker, finder: ObjectFinder
+    ) -> None:
+        """Windows through network and canvas; tiles are settled as they become ready."""
+        missing = [window for window in windows if not canvas.is_complete(window)]
+        known = [window for window in windows if canvas.is_complete(window)]
+        if known:
+            _LOG.info("%s: %d of %d windows taken up", self._slide.path, len(known), len(windows))
+        for window in known:
+            self._seen(window)
+        ready = [tile for window in known for tile in tracker.complete(window)]
+        done = len(known)
+
+        def read(window: Window) -> npt.NDArray[np.uint8]:
+            with self.clock.measure("read"):
+                return window_image(self._slide, self._mpp, self._grid, window)
+
+        def predict(image: npt.NDArray[np.uint8]) -> HeadMaps:
+            with self.clock.measure("network"):
+                return self._model.predictor.predict(image, MARGIN_PX)
+
+        def store(window: Window, maps: HeadMaps) -> list[Region]:
+            nonlocal done
+            with self.clock.measure("store"):
+                canvas.write(window, maps)
+            done += 1
+            self._seen(window)
+            self._tell(Stage.WINDOWS, done, len(windows))
+            return tracker.complete(window)
+
+        def settle(tile: Region) -> None:
+            with self.clock.measure("objects"):
+                finder.settle(tile)
+
+        self._tell(Stage.WINDOWS, done, len(windows))
+        run_windows(missing, ready, Stages(read, predict, store, settle), self._settings)
+
+    def _write(self, canvas: Canvas, finder: ObjectFinder, begun: Manifest) -> Manifest:
+        """Tables and picture; counts and areas go into the manifest."""
+        spec, folder = self._model.spec, self._folder
+        cells = TissueCells((), np.zeros((0, 0, 0), np.float32))
+        if spec.patch is not None:
+            cells = TissueCells(spec.patch.classes, canvas.tissue(spec.patch.heads[0].name))
+        scale = Scale(self._slide.mpp, self._mpp)
+        found = FoundObjects(spec, finder.spills, finder.containers, cells, scale)
+        with self.clock.measure("tables"):
+            counts = self._write_objects(folder / OBJECTS_FILE, found)
+            tissue = write_tissue(folder / TISSUE_FILE, found)
+        with self.clock.measure("overview"):
+            objects = folder / OBJECTS_FILE
+            write_overview(folder / OVERVIEW_FILE, self._slide, objects, tissue, spec, counts)
+        areas = tissue_areas_mm2(tissue, self._slide.mpp)
+        return replace(begun, counts=counts, tissue_classes_mm2=areas)
+
+    def _write_objects(self, path: Path, found: FoundObjects) -> Counts:
+        total = sum(len(spill) for spill in found.spills.values())
+        done = 0
+
+        def progress(rows: int) -> None:
+            nonlocal done
+            done += rows
+            self._tell(Stage.TABLES, done, total)
+
+        return write_objects(path, found, progress)
+
+    def _seen(self, window: Window) -> None:
+        area = window.output.intersect(self._grid.bounds)
+        self._seen_mm2 += area.width * area.height * (self._mpp / 1000) ** 2
+
+    def _tell(self, stage: Stage, done: int, total: int) -> None:
+        self._progress(stage, done, total, self._seen_mm2)
