@@ -1,0 +1,41 @@
+import json
+
+import pytest
+
+pytestmark = pytest.mark.usefixtures("colour_model")
+
+
+@pytest.fixture
+def folder(cli, picture, tmp_path):
+    assert cli("segment", picture, "--out", tmp_path / "out", "--mpp", 0.5).code == 0
+    return tmp_path / "out" / "picture"
+
+
+def test_geojson_beside_the_table(cli, folder):
+    shown = cli("export", folder, "--format", "geojson")
+    assert shown.code == 0
+    features = json.loads((folder / "objects.geojson").read_text())["features"]
+    assert f"{len(features)} objects" in shown.out
+    types = [feature["properties"]["objectType"] for feature in features]
+    assert (types.count("annotation"), types.count("detection")) == (1, 3)
+
+
+def test_one_kind_to_a_file(cli, folder, tmp_path):
+    shown = cli("export", folder, "--format", "geojson", "--kind", "gland", "--out", tmp_path / "glands.json")
+    assert shown.code == 0
+    (feature,) = json.loads((tmp_path / "glands.json").read_text())["features"]
+    xs = [x for x, _ in feature["geometry"]["coordinates"][0]]
+    assert (min(xs), max(xs)) == pytest.approx((50, 130), abs=7)
+
+
+def test_unknown_kind_is_wrong_usage(cli, folder):
+    shown = cli("export", folder, "--format", "geojson", "--kind", "cell")
+    assert shown.code == 2
+    assert "nucleus" in shown.err
+    assert not (folder / "objects.geojson").exists()
+
+
+def test_not_a_result_folder(cli, tmp_path):
+    shown = cli("export", tmp_path, "--format", "geojson")
+    assert shown.code == 1
+    assert "histocerb segment" in shown.err
