@@ -17,7 +17,7 @@ from histocerb.postproc.components import (
 label_maps = arrays(np.int32, array_shapes(min_dims=2, max_dims=2, max_side=14), elements=st.integers(0, 3))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(label_maps, st.booleans())
 def test_regions_are_the_components_of_each_value_in_raster_order(values, zero_too):
     chosen = [k for k in np.unique(values) if k or zero_too]
@@ -29,7 +29,7 @@ def test_regions_are_the_components_of_each_value_in_raster_order(values, zero_t
     assert count == expected.max()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(label_maps)
 def test_largest_pieces(values):
     present = [int(k) for k in np.unique(values[values > 0])]

@@ -41,7 +41,7 @@ def test_a_gap_that_does_not_touch_the_object_around_it_stays_open():
     assert (labels[2, 2:5] == 0).all()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(cases())
 def test_the_encloser_is_the_object_of_smallest_filled_area(case):
     family, seed, shape = case

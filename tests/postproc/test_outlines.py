@@ -32,7 +32,7 @@ def test_a_corner_contact_closes_a_hole():
     assert len(exterior) == 6
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     arrays(np.int32, array_shapes(min_dims=2, max_dims=2, max_side=16), elements=st.integers(0, 3)),
     st.integers(1, 2),
