@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ store = "{store}"
 seed = 3
 workers = {workers}
 save_every = 4
+validation = {{ every = 5, images = 2 }}
 [[stages]]
 heads = ["nuclei.instance", "gland.instance", "lumen.instance", "tissue.patch"]
 steps = 10
@@ -70,6 +72,9 @@ def test_interrupted_run_ends_with_the_same_bits(
     for key, value in whole.network.state_dict().items():
         assert torch.equal(value, cut.network.state_dict()[key]), key
     assert cut.facts["config"]["seed"] == 3
+    reports = [json.loads((tmp_path / name / "validation.json").read_text()) for name in ("whole", "cut")]
+    assert reports[0] == reports[1]
+    assert reports[0]["squares"]["nuclei"]["images"] >= 1
 
 
 def test_a_folder_belongs_to_one_configuration(store: Store, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,7 @@ def train(
     from histocerb.training.config import TrainConfig
     from histocerb.training.fit import fit
 
+    logging.getLogger("histocerb.training").setLevel(logging.INFO)  # losses, rate, time left: on terminals too
     run = read_config(config, TrainConfig)
     folder = fit(run, out or Path("runs") / run.name, device=device)
     say(f"checkpoint written to {folder}; use it with --model {folder}")

@@ -26,6 +26,9 @@ class StageConfig:
         lr: learning rate of Adam.
         schedule: `step`: divided by 10 after 7/9 of the steps, as in the paper; `cosine`: to 1 % of it, after
             a linear rise over the first 3 %.
+        fix_statistics_at: share of the steps after which batch normalisation uses its running statistics in
+            training as it does in inference, and no longer moves them. Batches of patches and of crops differ
+            in their statistics; the rest of the stage adapts the weights to the common ones. 1: never.
     """
 
     heads: tuple[str, ...]
@@ -33,6 +36,7 @@ class StageConfig:
     freeze: bool = False
     lr: float = Field(default=1e-3, gt=0)
     schedule: Literal["step", "cosine"] = "step"
+    fix_statistics_at: float = Field(default=1.0, ge=0, le=1)
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -29,11 +29,13 @@ from histocerb.models.released import load_encoder
 from histocerb.training.config import StageConfig, TrainConfig
 from histocerb.training.journal import Journal
 from histocerb.training.module import StageModule
+from histocerb.training.validation import Validation, validate
 
 log = logging.getLogger(__name__)
 
 RESUME_FILE = "last.ckpt"
 MODEL_FOLDER = "model"
+REPORT_FILE = "validation.json"
 
 
 def fit(config: TrainConfig, out: Path, callbacks: tuple[Callback, ...] = (), device: str = "auto") -> Path:
@@ -41,7 +43,8 @@ def fit(config: TrainConfig, out: Path, callbacks: tuple[Callback, ...] = (), de
 
     Args:
         config: the run.
-        out: folder of the run. It gets `config.json`, one folder per stage and `model`.
+        out: folder of the run. It gets `config.json`, `journal.csv`, one folder per stage, `validation.json`
+            and `model`.
         callbacks: Lightning callbacks besides the journal.
         device: auto, cpu or cuda.
 
@@ -67,11 +70,15 @@ def fit(config: TrainConfig, out: Path, callbacks: tuple[Callback, ...] = (), de
             continue
         log.info("stage %d of %d: %s", number + 1, len(config.stages), ", ".join(stage.heads))
         journal = Journal(out / "journal.csv")
-        _fit_stage(network, config, stage, store, folder, (journal, *callbacks), device)
+        watchers = (journal, Validation(store, config.validation), *callbacks)
+        _fit_stage(network, config, stage, store, folder, watchers, device)
         save_file({key: value.contiguous() for key, value in network.state_dict().items()}, done)
         (folder / RESUME_FILE).unlink(missing_ok=True)
+    network = network.cpu().eval()
+    report = validate(network, store, config.validation.images)
+    (out / REPORT_FILE).write_text(json.dumps(report, indent=1))
     facts = {"trained_with": f"histocerb {__version__}", "config": asdict(config)}
-    save_checkpoint(out / MODEL_FOLDER, network.cpu().eval(), facts, half=config.half)
+    save_checkpoint(out / MODEL_FOLDER, network, facts, half=config.half)
     return out / MODEL_FOLDER
 
 

@@ -1,0 +1,81 @@
+"""The released-size network on 1008 x 1008 px: one 1312 px window against 49 windows of 448 px.
+
+The released way: windows of 448 px with stride 144, of which the central 144 px are kept, in eager PyTorch
+(float32, NCHW). Ours: one window through the predictor that `segment --device cpu` takes. Same weights
+(seeded), same pixels; the largest difference of probabilities is printed beside the times.
+
+    python -m benchmarks.bench_network [--cells N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from histocerb.core.geometry import MARGIN_PX, WINDOW_OUTPUT_PX, Region
+from histocerb.core.tasks import CELL_PX, CERBERUS, HeadKind
+from histocerb.inference.predictor import make_predictor
+from histocerb.models.config import RESNET34
+from histocerb.models.network import Network
+from histocerb.slides.synth import SynthSlide
+
+SIDE = CELL_PX + 2 * MARGIN_PX
+CELLS = WINDOW_OUTPUT_PX // CELL_PX
+Maps = dict[str, npt.NDArray[np.float32]]
+
+
+def released_way(network: Network, image: npt.NDArray[np.uint8]) -> Maps:
+    """Probabilities of one 144 px cell from its own 448 px window."""
+    batch = torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32))[None].contiguous()
+    with torch.no_grad():
+        logits = network(batch, margin_px=MARGIN_PX)
+    maps = {}
+    for head in network.spec.heads:
+        probs = logits[head.name].softmax(1)[0].permute(1, 2, 0).numpy()
+        inner = slice(MARGIN_PX, -MARGIN_PX)
+        maps[head.name] = probs if head.kind is HeadKind.PATCH else probs[inner, inner]
+    return maps
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cells", type=int, default=CELLS, help="rows of 448 px windows to run, of 7")
+    rows = parser.parse_args().cells
+    torch.manual_seed(0)
+    network = Network(CERBERUS, RESNET34).eval()
+    side = WINDOW_OUTPUT_PX + 2 * MARGIN_PX
+    slide = SynthSlide(side, side, seed=7)
+    image = slide.read(Region(0, 0, side, side), slide.mpp)
+    released_way(network, image[:SIDE, :SIDE])
+    worst, begin = 0.0, time.perf_counter()
+    cells = [(row, column) for row in range(rows) for column in range(CELLS)]
+    theirs = {}
+    for row, column in cells:
+        y, x = row * CELL_PX, column * CELL_PX
+        theirs[row, column] = released_way(network, image[y : y + SIDE, x : x + SIDE])
+    released_s = (time.perf_counter() - begin) / len(cells) * CELLS**2
+    predictor = make_predictor(network, "cpu")
+    ours = predictor.probabilities(image, MARGIN_PX)
+    predictor.predict(image, MARGIN_PX)
+    times = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        predictor.predict(image, MARGIN_PX)
+        times.append(time.perf_counter() - begin)
+    for (row, column), maps in theirs.items():
+        for head in CERBERUS.heads:
+            step = 1 if head.kind is HeadKind.PATCH else CELL_PX
+            part = ours[head.name][row * step : (row + 1) * step, column * step : (column + 1) * step]
+            worst = max(worst, float(np.abs(part - maps[head.name]).max()))
+    print(f"released way: {released_s:.1f} s ({len(cells)} of {CELLS**2} windows of {SIDE} px run)")
+    print(f"ours ({predictor.device}): {np.median(times):.2f} s, median of {len(times)}")
+    print(f"ratio: {released_s / np.median(times):.1f}; largest difference of probabilities: {worst:.1e}")
+
+
+if __name__ == "__main__":
+    main()
