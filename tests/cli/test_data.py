@@ -76,7 +76,7 @@ def test_evaluate_writes_valid_json(cli, store, tmp_path):
     assert shown.code == 0, shown.err
     report = json.loads((tmp_path / "report.json").read_text(), parse_constant=pytest.fail)
     assert report["split"] == "train"
-    assert report["sources"]["test"]["gland"]["images"] == 3
+    assert report["sources"]["test"]["gland"]["dice"]["n"] == 3
     assert shown.out.splitlines()[1].split()[:3] == ["test", "gland", "3"]
 
 

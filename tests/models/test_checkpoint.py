@@ -84,6 +84,13 @@ def test_every_head_has_the_resolution_of_its_kind() -> None:
         assert logits[head.name].shape == (2, len(head.channels), *size)
 
 
+def test_images_below_a_tissue_cell_have_no_cells() -> None:
+    with torch.inference_mode():
+        logits = _network()(torch.zeros(1, 3, 64, 160))
+    assert logits["tissue.patch"].shape == (1, 9, 0, 0)
+    assert logits["nuclei.instance"].shape == (1, 3, 64, 160)
+
+
 def test_wrong_sides_propose_the_padded_size() -> None:
     with pytest.raises(UsageError, match="pad to 464 x 448"):
         _network()(torch.zeros(1, 3, 450, 448))

@@ -50,21 +50,22 @@ def evaluate(
 
 
 def _summary(figures: dict[str, Any]) -> str:
-    """Dice and PQ per source and task; accuracy where patches are classified."""
+    """The main figures per source and task; accuracy is that of matched objects' classes, or of patches."""
     rows = []
     for source, tasks in figures.items():
         for task, found in tasks.items():
-            if "pq" in found:
-                rows.append(
-                    (source, task, str(found["images"]), _mean(found["dice"]), _mean(found["pq"]), "")
-                )
+            if "dice" in found:
+                types = found.get("types", {})
+                means = _number(found["dice"]["mean"]), _number(found["pq"]["mean"])
+                f1, accuracy = _number(found["object_f1"]), _number(types.get("accuracy"))
+                rows.append((source, task, str(found["dice"]["n"]), *means, f1, accuracy))
             else:
-                rows.append((source, task, str(found["patches"]), "", "", f"{found['accuracy']:.3f}"))
-    return table(("source", "task", "n", "Dice", "PQ", "accuracy"), rows)
+                rows.append((source, task, str(found["patches"]), "", "", "", _number(found["accuracy"])))
+    return table(("source", "task", "n", "Dice", "PQ", "object F1", "class accuracy"), rows)
 
 
-def _mean(summary: dict[str, float]) -> str:
-    return f"{summary['mean']:.3f}" if math.isfinite(summary["mean"]) else "-"
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
 
 
 def _write(path: Path, document: dict[str, Any]) -> None:

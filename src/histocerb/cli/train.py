@@ -21,7 +21,9 @@ def train(
     from histocerb.training.config import TrainConfig
     from histocerb.training.fit import fit
 
-    logging.getLogger("histocerb.training").setLevel(logging.INFO)  # losses, rate, time left: on terminals too
+    logging.getLogger("histocerb.training").setLevel(
+        logging.INFO
+    )  # losses, rate, time left: on terminals too
     run = read_config(config, TrainConfig)
     folder = fit(run, out or Path("runs") / run.name, device=device)
     say(f"checkpoint written to {folder}; use it with --model {folder}")

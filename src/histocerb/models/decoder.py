@@ -77,6 +77,8 @@ class PatchDecoder(nn.Module):
         """
         first = margin_px // STRIDE
         rows, columns = ((size * STRIDE - 2 * margin_px) // CELL_PX for size in deepest.shape[-2:])
+        if rows <= 0 or columns <= 0:
+            return deepest.new_zeros(deepest.shape[0], self.conv2.out_channels, 0, 0)
         inner = deepest[:, :, first : first + rows * CELL_FEATURES, first : first + columns * CELL_FEATURES]
         pooled = F.avg_pool2d(inner, CELL_FEATURES)
         hidden = self.conv1(self.dropout(F.relu(self.bn1(pooled))))

@@ -7,8 +7,7 @@ import numpy.typing as npt
 import torch
 
 from histocerb.core.geometry import MARGIN_PX
-from histocerb.core.tasks import HeadKind
-from histocerb.models.config import STRIDE
+from histocerb.core.tasks import CELL_PX, HeadKind
 from histocerb.models.network import Network
 
 ProbabilityMaps = dict[str, npt.NDArray[np.float32]]
@@ -39,10 +38,11 @@ def plain_maps(network: Network, image: npt.NDArray[np.uint8], margin_px: int = 
 def mirrored_maps(network: Network, image: npt.NDArray[np.uint8]) -> ProbabilityMaps:
     """Probabilities of an image of any size in one pass, with its border mirrored as context.
 
+    Tissue cells are all that the image touches.
     Memory grows with the image: for images of one or two thousand pixels, as in data sets.
     """
     height, width = image.shape[:2]
-    below, right = (-(side + 2 * MARGIN_PX) % STRIDE for side in (height, width))
+    below, right = (-side % CELL_PX for side in (height, width))
     padding = ((MARGIN_PX, MARGIN_PX + below), (MARGIN_PX, MARGIN_PX + right), (0, 0))
     maps = plain_maps(network, np.pad(image, padding, mode="symmetric"), MARGIN_PX)
     patch = network.spec.patch

@@ -29,6 +29,7 @@ class StageConfig:
         fix_statistics_at: share of the steps after which batch normalisation uses its running statistics in
             training as it does in inference, and no longer moves them. Batches of patches and of crops differ
             in their statistics; the rest of the stage adapts the weights to the common ones. 1: never.
+        sampler: how its batches are drawn, where that differs from the rest of the run.
     """
 
     heads: tuple[str, ...]
@@ -37,6 +38,7 @@ class StageConfig:
     lr: float = Field(default=1e-3, gt=0)
     schedule: Literal["step", "cosine"] = "step"
     fix_statistics_at: float = Field(default=1.0, ge=0, le=1)
+    sampler: SamplerParams | None = None
 
 
 @dataclass(frozen=True, config=STRICT)

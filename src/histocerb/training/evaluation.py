@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,9 @@ from histocerb.core.instances import InstanceTable
 from histocerb.core.samples import ObjectLabels, Sample
 from histocerb.core.tasks import HeadKind, Task, TaskSpec
 from histocerb.metrics.classification import average_precision_per_class, confusion, f1_per_class
-from histocerb.metrics.interval import summarise
-from histocerb.metrics.matching import Overlaps, match
-from histocerb.metrics.objects import DetectionCounts, object_dice, object_f1
-from histocerb.metrics.segmentation import MATCH_IOU, PanopticQuality, aji, dice, panoptic_quality
+from histocerb.metrics.matching import match
+from histocerb.metrics.report import ImageQuality, image_quality, report
+from histocerb.metrics.segmentation import MATCH_IOU, mean_of_defined
 from histocerb.postproc import postprocess
 
 Predict = Callable[[npt.NDArray[np.uint8]], Mapping[str, npt.NDArray[Any]]]
@@ -25,42 +24,27 @@ Predict = Callable[[npt.NDArray[np.uint8]], Mapping[str, npt.NDArray[Any]]]
 
 @dataclass
 class _ObjectScores:
-    """What one source says about one task, image by image."""
+    """What one source says about its objects, image by image."""
 
-    dice: list[float] = field(default_factory=list)
-    quality: list[PanopticQuality] = field(default_factory=list)
-    aji: list[float] = field(default_factory=list)
-    object_dice: list[float] = field(default_factory=list)
-    detection: list[DetectionCounts] = field(default_factory=list)
-    types: list[tuple[str, str]] = field(default_factory=list)
-    """(truth, prediction) of matched pairs."""
+    images: list[dict[str, ImageQuality]] = field(default_factory=list)
+    types: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    """Per task (truth, prediction) of matched pairs."""
 
-    def add(self, truth: ObjectLabels, found: InstanceTable) -> None:
+    def add(self, sample: Sample, tables: Mapping[str, InstanceTable], spec: TaskSpec) -> None:
         """Compare one image with its truth."""
-        predicted = found.label_image((truth.ids.shape[0], truth.ids.shape[1]))
-        overlaps = match(truth.ids, predicted)
-        self.dice.append(dice(truth.ids > 0, predicted > 0))
-        self.quality.append(panoptic_quality(overlaps))
-        self.aji.append(aji(overlaps))
-        self.object_dice.append(object_dice(overlaps).value)
-        self.detection.append(object_f1(overlaps))
-        self.types.extend(_matched_types(overlaps, truth, found))
+        shape = sample.image.shape[0], sample.image.shape[1]
+        found = {name: _labels(tables[name], shape) for name in sample.objects}
+        used = {name for truth in sample.objects.values() for name in truth.classes.values()}
+        self.images.append(image_quality(sample.objects, found, spec, used))
+        for name, truth in sample.objects.items():
+            self.types.setdefault(name, []).extend(_matched_types(truth, found[name]))
 
-    def report(self, task: Task) -> dict[str, Any]:
-        """Summaries over images; detection F1 over all objects as the GlaS challenge counts."""
-        pooled = sum(self.detection, DetectionCounts(0, 0, 0))
-        document: dict[str, Any] = {
-            "images": len(self.dice),
-            "dice": _summary(self.dice),
-            "pq": _summary([quality.pq for quality in self.quality]),
-            "dq": _summary([quality.dq for quality in self.quality]),
-            "sq": _summary([quality.sq for quality in self.quality]),
-            "aji": _summary(self.aji),
-            "object_dice": _summary(self.object_dice),
-            "detection_f1": pooled.f1,
-        }
-        if self.types:
-            document["types"] = _type_report(self.types, task)
+    def report(self, spec: TaskSpec) -> dict[str, Any]:
+        """Figures per task."""
+        document: dict[str, Any] = {name: dict(figures) for name, figures in report(self.images).items()}
+        for name, pairs in self.types.items():
+            if pairs:
+                document[name]["types"] = _type_report(pairs, spec.task(name))
         return document
 
 
@@ -85,7 +69,7 @@ class _PatchScores:
             "patches": len(truth),
             "accuracy": float((guess == truth).mean()),
             "mf1": float(np.mean([f1.values[code] for code in present])),
-            "map": float(np.mean([precision.values[code] for code in present])),
+            "map": mean_of_defined([precision.values[code] for code in present]),
             "f1": {classes[code]: f1.values[code] for code in present},
             "confusion": counts.tolist(),
         }
@@ -103,27 +87,22 @@ def evaluate(samples: Iterable[Sample], predict: Predict, spec: TaskSpec) -> dic
         {source: {task: figures}}, ready for JSON. A summary is n, mean, SD over images and a 95 % bootstrap
         interval.
     """
-    objects: dict[str, dict[str, _ObjectScores]] = {}
+    objects: dict[str, _ObjectScores] = {}
     patches: dict[str, _PatchScores] = {}
     for sample in samples:
         maps = predict(sample.image)
         if sample.objects:
-            tables = postprocess(maps, spec)
-            scores = objects.setdefault(sample.source, {})
-            for name, truth in sample.objects.items():
-                scores.setdefault(name, _ObjectScores()).add(truth, tables[name])
+            scores = objects.setdefault(sample.source, _ObjectScores())
+            scores.add(sample, postprocess(maps, spec), spec)
         if sample.patch_class is not None and spec.patch is not None:
             patch = patches.setdefault(sample.source, _PatchScores())
             patch.truth.append(spec.patch.classes.index(sample.patch_class))
             patch.probabilities.append(_patch_probabilities(maps, spec.patch))
-    report: dict[str, Any] = {
-        source: {name: score.report(spec.task(name)) for name, score in scores.items()}
-        for source, scores in objects.items()
-    }
+    document = {source: scores.report(spec) for source, scores in objects.items()}
     for source, patch in patches.items():
         assert spec.patch is not None
-        report.setdefault(source, {})[spec.patch.name] = patch.report(spec.patch.classes)
-    return report
+        document.setdefault(source, {})[spec.patch.name] = patch.report(spec.patch.classes)
+    return document
 
 
 def _patch_probabilities(maps: Mapping[str, npt.NDArray[Any]], task: Task) -> npt.NDArray[np.floating[Any]]:
@@ -134,12 +113,18 @@ def _patch_probabilities(maps: Mapping[str, npt.NDArray[Any]], task: Task) -> np
     return mean
 
 
-def _matched_types(overlaps: Overlaps, truth: ObjectLabels, found: InstanceTable) -> list[tuple[str, str]]:
-    names = found.class_names()
+def _labels(found: InstanceTable, shape: tuple[int, int]) -> ObjectLabels:
+    """Rows as labels: id is row number + 1."""
+    names = enumerate(found.class_names(), start=1)
+    return ObjectLabels(found.label_image(shape), {row: name for row, name in names if name is not None})
+
+
+def _matched_types(truth: ObjectLabels, found: ObjectLabels) -> list[tuple[str, str]]:
+    overlaps = match(truth.ids, found.ids)
     pairs = []
     for pair in np.flatnonzero(overlaps.iou > MATCH_IOU):
         expected = truth.classes.get(int(overlaps.truth_ids[overlaps.truth[pair]]))
-        guess = names[int(overlaps.pred_ids[overlaps.pred[pair]]) - 1]
+        guess = found.classes.get(int(overlaps.pred_ids[overlaps.pred[pair]]))
         if expected is not None and guess is not None:
             pairs.append((expected, guess))
     return pairs
@@ -161,7 +146,3 @@ def _type_report(types: list[tuple[str, str]], task: Task) -> dict[str, Any]:
         "mf1": float(np.mean(list(f1.values()))),
         "f1": f1,
     }
-
-
-def _summary(values: list[float]) -> dict[str, Any]:
-    return asdict(summarise(values))

@@ -70,6 +70,7 @@ def fit(config: TrainConfig, out: Path, callbacks: tuple[Callback, ...] = (), de
             continue
         log.info("stage %d of %d: %s", number + 1, len(config.stages), ", ".join(stage.heads))
         journal = Journal(out / "journal.csv")
+        folder.mkdir(parents=True, exist_ok=True)
         watchers = (journal, Validation(store, config.validation), *callbacks)
         _fit_stage(network, config, stage, store, folder, watchers, device)
         save_file({key: value.contiguous() for key, value in network.state_dict().items()}, done)
@@ -130,7 +131,7 @@ def _fit_stage(
     begin = _step_of(resume)
     module = StageModule(network, stage, config.loss_weights, config.seed)
     spec = network.spec.only(stage.heads)
-    sampler = TaskSampler(store, TRAIN, config.sampler, spec)
+    sampler = TaskSampler(store, TRAIN, stage.sampler or config.sampler, spec)
     dataset = BatchDataset(store, sampler, config.seed, config.crops, spec)
     batches = loader(dataset, _Steps(begin, stage.steps), workers=config.workers)
     saver = ModelCheckpoint(

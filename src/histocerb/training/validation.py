@@ -46,7 +46,8 @@ def headline(figures: dict[str, Any]) -> str:
         return f"accuracy {figures['accuracy']:.3f}, mF1 {figures['mf1']:.3f}"
     types = figures.get("types")
     typed = f", type accuracy {types['accuracy']:.3f}" if types else ""
-    return f"Dice {figures['dice']['mean']:.3f}, PQ {figures['pq']['mean']:.3f}{typed}"
+    dice, quality = figures["dice"]["mean"], figures["pq"]["mean"]
+    return "nothing to find" if dice is None else f"Dice {dice:.3f}, PQ {quality:.3f}{typed}"
 
 
 class Validation(Callback):
