@@ -31,3 +31,4 @@ bench: $(STAMP)
 
 clean:
 	rm -rf $(VENV)
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -38,8 +38,8 @@ def test_pixels_are_those_of_the_slide_up_to_jpeg(written, level):
     with openslide.OpenSlide(path) as opened:
         found = np.asarray(opened.read_region((0, 0), level, opened.level_dimensions[level]).convert("RGB"))
     difference = np.abs(found.astype(int) - expected)
-    assert difference.mean() < 2.5
-    assert np.percentile(difference, 99.5) < 16
+    assert difference.mean() < 3.5
+    assert np.percentile(difference, 99.5) < 20
 
 
 def test_our_reader_reads_it(written):

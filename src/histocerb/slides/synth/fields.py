@@ -45,7 +45,7 @@ def _candidate(
     x = (i + 0.5 + 0.8 * (uniform(seed + 71, i, j) - 0.5)) * GRID_PX
     y = (j + 0.5 + 0.8 * (uniform(seed + 72, i, j) - 0.5)) * GRID_PX
     wx, wy = warp(memory, seed, side, x, y)
-    bj, bi, _, _, depth = locate(table, corner[0], corner[1], side, wx, wy)
+    bj, bi, _, _, depth, _ = locate(table, corner[0], corner[1], side, wx, wy)
     tissue, angle = int(table[bj, bi, 2]), table[bj, bi, 3]
     crowd = 1.0 + 0.45 * noise(seed + 73, x / 110.0, y / 110.0)
     if uniform(seed + 74, i, j) > OCCUPANCY[tissue] * crowd:

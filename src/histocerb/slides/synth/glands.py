@@ -106,7 +106,7 @@ def _belongs(
     table: Floats, corner: Ints, side: float, site: Floats, least: float, wx: float, wy: float
 ) -> bool:
     """True when a bent position lies in the cell of `site` and deeper than `least` below glass."""
-    bj, bi, _, _, depth = locate(table, corner[0], corner[1], side, wx, wy)
+    bj, bi, _, _, depth, _ = locate(table, corner[0], corner[1], side, wx, wy)
     return table[bj, bi, 0] == site[0] and table[bj, bi, 1] == site[1] and depth >= least
 
 

@@ -20,6 +20,9 @@ Ints = npt.NDArray[np.int64]
 SURFACE_PX = 46.0
 """Height of the surface epithelium where mucosa meets glass."""
 
+ROUGH_PX = 55.0
+"""Borders between tissues other than glass are ragged by less than this."""
+
 _ORDER = (
     Tissue.GLASS,
     Tissue.NORMAL,
@@ -99,22 +102,27 @@ def site_table(seed: int, side: float, bounds: Ints, edges: Floats, order: Ints)
 @compiled
 def locate(
     table: Floats, i0: int, j0: int, side: float, wx: float, wy: float
-) -> tuple[int, int, int, int, float]:
-    """Where a bent position is: (row, column) of its site in `table`, of the nearest glass, distance to it.
+) -> tuple[int, int, int, int, float, float]:
+    """Where a bent position is.
 
-    The distance is to the border with the glass site (bent pixels, 1e9 where there is none near).
+    Returns:
+        Row and column in `table` of its site; row and column of the glass site whose border is nearest and
+        the distance to that border (1e9 without glass near); a lower bound on the distance to any border.
+        Distances are in bent pixels.
     """
     ci, cj = int(np.floor(wx / side)) - i0, int(np.floor(wy / side)) - j0
     rows, columns = (
         range(max(0, cj - 1), min(len(table), cj + 2)),
         range(max(0, ci - 1), min(table.shape[1], ci + 2)),
     )
-    best, bj, bi = 1e18, 0, 0
+    best, other, bj, bi = 1e18, 1e18, 0, 0
     for j in rows:
         for i in columns:
             d = (wx - table[j, i, 0]) ** 2 + (wy - table[j, i, 1]) ** 2
             if d < best:
-                best, bj, bi = d, j, i
+                best, other, bj, bi = d, best, j, i
+            elif d < other:
+                other = d
     depth, gj, gi = 1e9, 0, 0
     for j in rows:
         for i in columns:
@@ -125,7 +133,7 @@ def locate(
             s = (d - best) / (2.0 * apart)
             if s < depth:
                 depth, gj, gi = s, j, i
-    return bj, bi, gj, gi, depth
+    return bj, bi, gj, gi, depth, 0.5 * (np.sqrt(other) - np.sqrt(best))
 
 
 @dataclass(frozen=True)
@@ -146,7 +154,7 @@ def sites_around(seed: int, config: SynthConfig, x0: float, y0: float, x1: float
     There are spare grid cells on every side: the glands of sites two cells away are laid out as well, which
     takes three cells more.
     """
-    side = config.site_px
+    side = float(config.site_px)
     i0, j0 = int(np.floor(x0 / side)) - 5, int(np.floor(y0 / side)) - 5
     i1, j1 = int(np.floor(x1 / side)) + 6, int(np.floor(y1 / side)) + 6
     order = np.array([int(tissue) for tissue in _ORDER])
@@ -174,16 +182,16 @@ def rasterise(
         for c in range(width):
             x, y = (origin[0] + c + 0.5) * scale, (origin[1] + r + 0.5) * scale
             wx, wy = warp(memory, seed, side, x, y)
-            bj, bi, gj, gi, s = locate(table, corner[0], corner[1], side, wx, wy)
+            bj, bi, gj, gi, s, clear = locate(table, corner[0], corner[1], side, wx, wy)
             depth[r, c] = s
             if table[bj, bi, 2] == _NORMAL and s < SURFACE_PX:
                 strip[r, c] = 1 + (bj * table.shape[1] + bi) * 49 + (gj - bj + 3) * 7 + (gi - bi + 3)
-            elif table[bj, bi, 2] != _GLASS:
+            elif table[bj, bi, 2] != _GLASS and clear < ROUGH_PX:
                 wx += 22.0 * smooth(rough[0], seed + 15, x / 70.0, y / 70.0)
                 wx += 7.0 * smooth(rough[1], seed + 16, x / 17.0, y / 17.0)
                 wy += 22.0 * smooth(rough[2], seed + 17, x / 70.0, y / 70.0)
                 wy += 7.0 * smooth(rough[3], seed + 18, x / 17.0, y / 17.0)
-                oj, oi, _, _, _ = locate(table, corner[0], corner[1], side, wx, wy)
+                oj, oi, _, _, _, _ = locate(table, corner[0], corner[1], side, wx, wy)
                 if table[oj, oi, 2] != _GLASS:
                     bj, bi = oj, oi
             kind[r, c] = int(table[bj, bi, 2])

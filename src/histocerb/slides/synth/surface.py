@@ -62,7 +62,7 @@ def _strip_cells(
         t = (k + 0.5 * (uniform(own, k, 1) - 0.5)) * step
         inward = SURFACE_PX - long - 4.0 - 9.0 * uniform(own, k, 2) ** 2
         wx, wy = mx - ny * t + nx * inward, my + nx * t + ny * inward
-        bj, bi, gj, gi, _ = locate(table, corner[0], corner[1], side, wx, wy)
+        bj, bi, gj, gi, _, _ = locate(table, corner[0], corner[1], side, wx, wy)
         if bj != pair[0] or bi != pair[1] or gj != pair[2] or gi != pair[3]:
             continue
         x, y = unwarp(seed, side, wx, wy)

@@ -48,7 +48,7 @@ def _site(
 ) -> tuple[int, float]:
     """Tissue and depth below glass at a world position."""
     wx, wy = warp(lattice_memory(4), sites_seed, side, x, y)
-    bj, bi, _, _, depth = locate(table, corner[0], corner[1], side, wx, wy)
+    bj, bi, _, _, depth, _ = locate(table, corner[0], corner[1], side, wx, wy)
     return int(table[bj, bi, 2]), depth
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -81,9 +80,10 @@ def _write(slide: Slide, path: Path, folder: Path, progress: Callable[[float], N
     per_centimetre = 1e4 / slide.mpp
     with tifffile.TiffWriter(path, bigtiff=True) as tiff:
         for level, (width, height) in enumerate(sizes):
-            rows = _source_rows(slide, stores, progress) if level == 0 else _stored_rows(stores[level - 1])
+            rows = _source_rows(slide, progress) if level == 0 else _stored_rows(stores[level - 1])
+            coarser = stores[level] if level < len(stores) else None
             tiff.write(
-                _tiles(rows, quality),
+                _tiles(_reduced_on_the_way(rows, coarser), quality),
                 shape=(height, width, 3),
                 dtype=np.uint8,
                 tile=(TILE_PX, TILE_PX),
@@ -98,26 +98,27 @@ def _write(slide: Slide, path: Path, folder: Path, progress: Callable[[float], N
             )
 
 
-def _source_rows(
-    slide: Slide, stores: list[npt.NDArray[np.uint8]], progress: Callable[[float], None]
-) -> Iterator[Rgb8]:
-    """Bands of the slide; on the way the reduced levels are filled."""
+def _source_rows(slide: Slide, progress: Callable[[float], None]) -> Iterator[Rgb8]:
     for y in range(0, slide.height_px, _BAND_PX):
         band = slide.read(Region(0, y, slide.width_px, min(_BAND_PX, slide.height_px - y)), slide.mpp)
-        if stores:
-            reduced = halve(band)
-            stores[0][y // 2 : y // 2 + len(reduced)] = reduced
         progress((y + len(band)) / slide.height_px)
         yield band
-    for finer, coarser in itertools.pairwise(stores):
-        for y in range(0, len(finer), _BAND_PX):
-            reduced = halve(np.asarray(finer[y : y + _BAND_PX]))
-            coarser[y // 2 : y // 2 + len(reduced)] = reduced
 
 
 def _stored_rows(store: npt.NDArray[np.uint8]) -> Iterator[Rgb8]:
     for y in range(0, len(store), _BAND_PX):
         yield np.asarray(store[y : y + _BAND_PX])
+
+
+def _reduced_on_the_way(bands: Iterator[Rgb8], coarser: npt.NDArray[np.uint8] | None) -> Iterator[Rgb8]:
+    """The same bands; before each is passed on, its reduced form is stored."""
+    y = 0
+    for band in bands:
+        if coarser is not None:
+            reduced = halve(band)
+            coarser[y : y + len(reduced)] = reduced
+            y += len(reduced)
+        yield band
 
 
 def _tiles(bands: Iterator[Rgb8], quality: int) -> Iterator[bytes]:
