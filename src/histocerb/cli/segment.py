@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -45,12 +45,13 @@ def segment(
 ) -> None:
     """Find nuclei, glands, lumina and tissue types on slides."""
     from histocerb.api import load_model
+    from histocerb.core.config_file import read_config
     from histocerb.inference.manifest import write_run
     from histocerb.inference.pipeline import WorkSettings
     from histocerb.inference.work import writing
 
     folders = result_folders(slides, out)
-    settings = _read_settings(config) if config else WorkSettings()
+    settings = read_config(config, WorkSettings) if config else WorkSettings()
     loaded = load_model(model, device)
     options = {"slides": [str(slide) for slide in slides], "mpp": mpp, "work": asdict(settings)}
     with writing(out):
@@ -63,18 +64,6 @@ def segment(
     say(report(outcomes))
     if any(outcome.result is None for outcome in outcomes):
         raise typer.Exit(ExitCode.FAILED)
-
-
-def _read_settings(path: Path) -> WorkSettings:
-    """Work settings from a TOML file; unknown keys are errors."""
-    from pydantic.dataclasses import dataclass as checked
-
-    from histocerb.core.config_file import STRICT, read_config
-    from histocerb.inference.pipeline import WorkSettings
-
-    model: Any = checked(WorkSettings, frozen=True, config=STRICT)
-    settings: WorkSettings = read_config(path, model)
-    return settings
 
 
 def result_folders(slides: Sequence[Path], out: Path) -> list[Path]:

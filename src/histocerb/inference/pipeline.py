@@ -18,6 +18,8 @@ from threading import Lock
 import numpy as np
 import numpy.typing as npt
 
+from histocerb.core.config_file import STRICT
+from histocerb.core.errors import UsageError
 from histocerb.core.geometry import Region, Window
 from histocerb.inference.protocol import HeadMaps
 
@@ -34,9 +36,16 @@ class WorkSettings:
         tile_windows: side of a post-processing tile in windows.
     """
 
+    __pydantic_config__ = STRICT
+
     readers: int = 2
     queue: int = 4
     tile_windows: int = 2
+
+    def __post_init__(self) -> None:
+        for name in ("readers", "queue", "tile_windows"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"expected {name} of at least 1, found {getattr(self, name)}; raise it")
 
 
 @dataclass(frozen=True)

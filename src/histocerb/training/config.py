@@ -30,6 +30,7 @@ class StageConfig:
             training as it does in inference, and no longer moves them. Batches of patches and of crops differ
             in their statistics; the rest of the stage adapts the weights to the common ones. 1: never.
         sampler: how its batches are drawn, where that differs from the rest of the run.
+        crops: what its samples look like, where that differs from the rest of the run.
     """
 
     heads: tuple[str, ...]
@@ -39,6 +40,7 @@ class StageConfig:
     schedule: Literal["step", "cosine"] = "step"
     fix_statistics_at: float = Field(default=1.0, ge=0, le=1)
     sampler: SamplerParams | None = None
+    crops: CropParams | None = None
 
 
 @dataclass(frozen=True, config=STRICT)

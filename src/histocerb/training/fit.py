@@ -132,7 +132,7 @@ def _fit_stage(
     module = StageModule(network, stage, config.loss_weights, config.seed)
     spec = network.spec.only(stage.heads)
     sampler = TaskSampler(store, TRAIN, stage.sampler or config.sampler, spec)
-    dataset = BatchDataset(store, sampler, config.seed, config.crops, spec)
+    dataset = BatchDataset(store, sampler, config.seed, stage.crops or config.crops, spec)
     batches = loader(dataset, _Steps(begin, stage.steps), workers=config.workers)
     saver = ModelCheckpoint(
         dirpath=folder,
