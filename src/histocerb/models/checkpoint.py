@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
-from torch import Tensor
+from torch import Tensor, nn
 
 from histocerb.core.errors import CheckpointError, UsageError
 from histocerb.core.tasks import TaskSpec
@@ -133,13 +133,13 @@ def find_checkpoint(name: str | Path) -> Path:
     )
 
 
-def fill(network: Network, state: dict[str, Tensor], origin: str) -> None:
-    """Copy `state` into `network`, which must have exactly these keys and shapes.
+def fill(module: nn.Module, state: dict[str, Tensor], origin: str) -> None:
+    """Copy `state` into `module`, which must have exactly these keys and shapes.
 
     Raises:
         CheckpointError: naming the first key that is missing, unknown or of another shape.
     """
-    own = network.state_dict()
+    own = module.state_dict()
     for key, value in own.items():
         if key not in state:
             raise CheckpointError(f"{origin} lacks the key {key!r}: it is of another network")
@@ -150,7 +150,7 @@ def fill(network: Network, state: dict[str, Tensor], origin: str) -> None:
     unknown = next((key for key in state if key not in own), None)
     if unknown is not None:
         raise CheckpointError(f"{origin} has an unknown key {unknown!r}: it is of another network")
-    network.load_state_dict({key: state[key].to(own[key].dtype) for key in own})
+    module.load_state_dict({key: state[key].to(own[key].dtype) for key in own})
 
 
 def _stored(value: Tensor, half: bool) -> Tensor:

@@ -68,14 +68,7 @@ def load_encoder(network: Network, weights: Path) -> None:
         state = document.get("state_dict", document)
     own = network.encoder.state_dict()
     renamed = {_encoder_key(_without_prefix(key)): value for key, value in state.items()}
-    for key, value in own.items():
-        if key not in renamed:
-            raise CheckpointError(f"{weights} lacks the encoder key {key!r}: it is of another network")
-        if renamed[key].shape != value.shape:
-            raise CheckpointError(
-                f"{weights}: {key!r} should have shape {list(value.shape)}, found {list(renamed[key].shape)}"
-            )
-    network.encoder.load_state_dict({key: renamed[key] for key in own})
+    fill(network.encoder, {key: value for key, value in renamed.items() if key in own}, str(weights))
 
 
 def _load(path: Path) -> dict[str, Any]:
