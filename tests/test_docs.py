@@ -81,7 +81,7 @@ def test_relative_links_resolve(page):
 
 @pytest.mark.parametrize(("page", "line"), shell_lines())
 def test_commands_parse(page, line):
-    program, *words = shlex.split(line)
+    program, *words = shlex.split(line, comments=True)
     if program == "make":
         assert set(words) <= MAKE_TARGETS
         return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import sys
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from typing import Any
 from histocerb._version import __version__
 from histocerb.core.errors import OutputError
 from histocerb.core.tasks import TaskSpec
+from histocerb.inference.atomic import whole_file
 from histocerb.inference.protocol import Predictor
 from histocerb.slides.reader import Slide, working_mpp
 
@@ -139,9 +139,8 @@ def write_run(out: Path, configuration: Mapping[str, Any], model: RunningModel) 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file under a temporary name, then rename it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
-    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def versions() -> dict[str, str]:

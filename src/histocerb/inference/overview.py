@@ -24,8 +24,8 @@ from histocerb.core.colours import colour
 from histocerb.core.outlines import Outlines
 from histocerb.core.tasks import Task, TaskSpec
 from histocerb.core.wkb import decode_polygons
+from histocerb.inference.atomic import whole_file
 from histocerb.inference.legend import legend
-from histocerb.inference.tables import whole_file
 from histocerb.slides.reader import Slide
 
 OVERVIEW_FILE = "overview.png"
@@ -35,8 +35,8 @@ _DETAIL_PX = 3000
 _SIDE_PX = 2000
 _LEAST_SIDE_PX = 900
 """Smaller images are enlarged by a whole factor, so that outlines can be told apart."""
-_OUTLINE_UM2_PX = 20.0
-"""Median area of objects in picture pixels from which outlines are drawn."""
+_LEAST_BOX_PX = 20.0
+"""Mean area of bounding boxes in picture pixels from which outlines are drawn."""
 _TISSUE_ALPHA = 0.22
 _VEIL_ALPHA = 0.45
 _SHIFT = 4
@@ -46,12 +46,44 @@ Picture = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class _Drawn:
-    """Objects of one kind and one row group, in picture pixels."""
+class _RowGroup:
+    """Objects of one kind.
 
-    outlines: Outlines
-    colours: npt.NDArray[np.uint8]
-    centres: npt.NDArray[np.float64]
+    Attributes:
+        file: the open object table.
+        number: of the row group.
+        rows: all columns that are needed but the geometry.
+        scale: picture pixels per level-0 pixel.
+    """
+
+    file: pq.ParquetFile
+    number: int
+    rows: pa.Table
+    scale: float
+
+    @property
+    def colours(self) -> npt.NDArray[np.uint8]:
+        """N x 3."""
+        kinds, names = self.rows["kind"].to_pylist(), self.rows["class"].to_pylist()
+        shades = [colour(str(name or kind)) for kind, name in zip(kinds, names, strict=True)]
+        return np.array(shades, np.uint8)
+
+    @property
+    def centres(self) -> npt.NDArray[np.float64]:
+        """N x 2 in picture pixels."""
+        return np.stack([np.asarray(self.rows[axis], np.float64) for axis in ("x", "y")], axis=1) * self.scale
+
+    @property
+    def mean_box_px(self) -> float:
+        """Mean area of the bounding boxes in picture pixels."""
+        boxes: Any = self.rows["bbox"].combine_chunks()
+        left, top, right, bottom = (np.asarray(side) for side in boxes.flatten())
+        return float(np.mean((right - left) * (bottom - top))) * self.scale**2
+
+    def outlines(self) -> Outlines:
+        """In picture pixels."""
+        geometry = self.file.read_row_group(self.number, columns=["geometry"])["geometry"]
+        return decode_polygons(geometry).transform(self.scale)
 
 
 def write_overview(
@@ -72,11 +104,11 @@ def write_overview(
     containers = container_task(spec)
     last = [task for task in spec.objects if task == containers or _is_inside(task)]
     for task in [task for task in spec.objects if task not in last] + last:
-        for drawn in _read(objects, task, scale):
-            if _mean_area(drawn.outlines) < _OUTLINE_UM2_PX:
-                _veil_objects(picture, drawn)
+        for group in _row_groups(objects, task, scale):
+            if group.mean_box_px < _LEAST_BOX_PX:
+                _veil_objects(picture, group)
             else:
-                _outline(picture, drawn, bold=task in last)
+                _outline(picture, group, bold=task in last)
     page = legend(picture, spec, counts, tissue, Path(slide.path).name, scale * 1.0 / slide.mpp)
     with whole_file(path) as temporary:
         Image.fromarray(page).save(temporary, format="PNG", compress_level=3)
@@ -107,48 +139,37 @@ def _veil_tissue(picture: Picture, tissue: pa.Table, spec: TaskSpec, scale: floa
             cell[...] = _mixed(cell, np.asarray(colour(name)), _TISSUE_ALPHA)
 
 
-def _read(objects: Path, task: Task, scale: float) -> Iterator[_Drawn]:
+def _row_groups(objects: Path, task: Task, scale: float) -> Iterator[_RowGroup]:
     """Objects of a kind, one row group after the other."""
     with pq.ParquetFile(objects) as file:
         for number in range(file.num_row_groups):
-            rows = file.read_row_group(number, columns=["kind", "class", "x", "y", "geometry"])
-            if rows["kind"][0].as_py() != task.kind:
-                continue
-            names = [name or task.kind for name in rows["class"].to_pylist()]
-            yield _Drawn(
-                outlines=decode_polygons(rows["geometry"]).transform(scale),
-                colours=np.array([colour(name) for name in names], np.uint8),
-                centres=np.stack([np.asarray(rows[axis], np.float64) for axis in ("x", "y")], axis=1) * scale,
-            )
+            rows = file.read_row_group(number, columns=["kind", "class", "x", "y", "bbox"])
+            if rows["kind"][0].as_py() == task.kind:
+                yield _RowGroup(file, number, rows, scale)
 
 
-def _mean_area(outlines: Outlines) -> float:
-    """Mean area of bounding boxes of rings, a cheap stand-in for the area of objects."""
-    starts = outlines.ring_offsets[:-1]
-    extent = np.maximum.reduceat(outlines.points, starts) - np.minimum.reduceat(outlines.points, starts)
-    return float(np.mean(extent[:, 0] * extent[:, 1]))
-
-
-def _outline(picture: Picture, drawn: _Drawn, *, bold: bool) -> None:
+def _outline(picture: Picture, group: _RowGroup, *, bold: bool) -> None:
     """Draw outlines; bold ones on a dark seam, so that they show on any ground."""
-    points = np.round((drawn.outlines.points - 0.5) * 2**_SHIFT).astype(np.int32)
-    rings = np.split(points, drawn.outlines.ring_offsets[1:-1])
-    owner = np.repeat(np.arange(len(drawn.outlines)), np.diff(drawn.outlines.object_offsets))
+    outlines = group.outlines()
+    points = np.round((outlines.points - 0.5) * 2**_SHIFT).astype(np.int32)
+    rings = np.split(points, outlines.ring_offsets[1:-1])
+    owner = np.repeat(np.arange(len(outlines)), np.diff(outlines.object_offsets))
     if bold:
         cv2.polylines(picture, rings, True, (30, 30, 30), 4, cv2.LINE_AA, _SHIFT)
-    shades, member = np.unique(drawn.colours, axis=0, return_inverse=True)
+    shades, member = np.unique(group.colours, axis=0, return_inverse=True)
     for index, shade in enumerate(shades):
         chosen = [rings[ring] for ring in np.flatnonzero(member[owner] == index)]
         cv2.polylines(picture, chosen, True, shade.tolist(), 2 if bold else 1, cv2.LINE_AA, _SHIFT)
 
 
-def _veil_objects(picture: Picture, drawn: _Drawn) -> None:
+def _veil_objects(picture: Picture, group: _RowGroup) -> None:
     """Tint every pixel that holds centres, the more the more there are, in their mean colour."""
     height, width = picture.shape[:2]
-    column, row = np.floor(drawn.centres).astype(np.int64).T
+    column, row = np.floor(group.centres).astype(np.int64).T
     flat = np.clip(row, 0, height - 1) * width + np.clip(column, 0, width - 1)
     pixels, member, count = np.unique(flat, return_inverse=True, return_counts=True)
-    sums = np.stack([np.bincount(member, drawn.colours[:, c].astype(np.float64)) for c in range(3)], axis=1)
+    shades = group.colours
+    sums = np.stack([np.bincount(member, shades[:, c].astype(np.float64)) for c in range(3)], axis=1)
     view = picture.reshape(-1, 3)
     alpha = 1 - (1 - _VEIL_ALPHA) ** count[:, None]
     view[pixels] = _mixed(view[pixels], sums / count[:, None], alpha)

@@ -53,7 +53,7 @@ class Spill:
         self._writer = pa.ipc.new_file(str(path), _SCHEMA)
         self._cells: dict[Cell, _Batches] = {}
         self._written = 0
-        self._file: pa.MemoryMappedFile | None = None
+        self._file: pa.OSFile | None = None
         self._reader: Any = None
 
     def __len__(self) -> int:
@@ -75,7 +75,7 @@ class Spill:
     def seal(self) -> None:
         """No more objects come; from here on they can be read."""
         self._writer.close()
-        self._file = pa.memory_map(str(self._path))
+        self._file = pa.OSFile(str(self._path), "rb")  # a memory map would count as memory in use
         self._reader = pa.ipc.open_file(self._file)
 
     def close(self) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +24,7 @@ from histocerb.analysis.summary import Counts, add_counts, count_objects, no_obj
 from histocerb.analysis.tissue import TissueCells, tissue_rows
 from histocerb.core.instances import InstanceTable
 from histocerb.core.tasks import Task, TaskSpec
+from histocerb.inference.atomic import whole_file
 from histocerb.inference.containers import ContainerMap
 from histocerb.inference.spill import Spill
 
@@ -98,18 +97,6 @@ def write_tissue(path: Path, found: FoundObjects) -> pa.Table:
     with whole_file(path) as temporary:
         pq.write_table(rows, temporary, compression="zstd")
     return rows
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its name when the block ends well."""
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        yield temporary
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    os.replace(temporary, path)
 
 
 def _row_groups(found: FoundObjects, task: Task) -> Iterator[pa.Table]:
