@@ -84,7 +84,7 @@ class OpenSlideSource:
         return out
 
     def _decode(self, level: int, origin: tuple[int, int], region: Region) -> Rgb8:
-        """Read with the shared handle, and once more with a fresh one.
+        """Read with the shared handle, and once more with one that no other thread uses.
 
         A handle is spoilt for good by its first error, which another thread may have met elsewhere.
         """
@@ -92,12 +92,14 @@ class OpenSlideSource:
             return self._try(self._slide(), level, origin, region)
         except openslide.OpenSlideError:
             self._handle = None
+        own = _open(self.path, self.vendor)
         try:
-            return self._try(self._slide(), level, origin, region)
+            return self._try(own, level, origin, region)
         except openslide.OpenSlideError as error:
-            self._handle = None
             place = self._damaged(level, region) if self.levels[level].exact else region
             raise corrupt(self, level, place, str(error)) from None
+        finally:
+            own.close()
 
     def _try(self, slide: openslide.OpenSlide, level: int, origin: tuple[int, int], region: Region) -> Rgb8:
         return rgb8(np.asarray(slide.read_region(origin, level, (region.width, region.height))), self.path)
