@@ -10,17 +10,19 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from histocerb.data.convert import convert
-from histocerb.data.sources import SOURCES
-from histocerb.data.sources.synth import synth, synth_tissue
+from histocerb.data.convert import Conversion, convert
+from histocerb.data.sources import DATA_SETS
+from histocerb.data.sources.entry import ReadOptions
+from histocerb.data.sources.synth import NAME, TISSUE_NAME, synth, synth_tissue
 
 
 def main(data: Path, out: Path) -> None:
     """Convert the real sources, then draw the synthetic ones."""
-    convert(SOURCES["glas"](data / "glas"), out)
-    convert(SOURCES["consep"](data / "consep-train"), out)
-    convert(synth(64, 1024, seed=1000), out)
-    convert(synth_tissue(64, seed=5000, per_slide=12), out)
+    for name, folder in (("glas", data / "glas"), ("consep", data / "consep-train")):
+        found = DATA_SETS[name]
+        convert(found.read(folder, ReadOptions()), out, Conversion(name, folder, found.licence, workers=2))
+    convert(synth(64, 1024, seed=1000), out, Conversion(NAME, workers=2))
+    convert(synth_tissue(64, seed=5000, per_slide=12), out, Conversion(TISSUE_NAME))
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ def test_every_command_and_option_is_in_the_reference():
     for words, command in commands().items():
         section = re.search(rf"^## histocerb {' '.join(words)}\b(.*?)(?=^## |\Z)", reference, re.M | re.S)
         assert section, words
-        named = set(re.findall(r"--\w+", section.group(0)))
+        named = set(re.findall(r"--\w[\w-]*", section.group(0)))
         assert named == options(command), words
 
 

@@ -85,3 +85,12 @@ def test_missing_or_damaged_table_is_one_sentence(tmp_path):
     (tmp_path / "objects.parquet").write_bytes(b"PAR1 and then nothing")
     with pytest.raises(OutputError, match="damaged"):
         read_objects(tmp_path / "objects.parquet")
+
+
+def test_read_some_columns_of_a_box(tmp_path):
+    path = tmp_path / "objects.parquet"
+    pq.write_table(rows("nuclei", [0, 1, 2, 3]), path)  # boxes begin at x = 2.5 + 25 n, 5 px wide
+    found = read_objects(path, columns=("object_id",), box=(7.5, 0.0, 52.6, 100.0))
+    assert found.to_pydict() == {"object_id": [2, 3]}
+    assert read_objects(path, "gland", box=(0.0, 0.0, 1000.0, 1000.0)).num_rows == 0
+    assert read_objects(path, box=(0.0, 12.5, 1000.0, 12.6))["object_id"].to_pylist() == [2]

@@ -1,9 +1,11 @@
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from histocerb.analysis.objects import Scale
 from histocerb.analysis.summary import tissue_areas_mm2
-from histocerb.analysis.tissue import TissueCells, prob_column, tissue_rows
+from histocerb.analysis.tissue import TissueCells, prob_column, read_tissue, tissue_rows
+from histocerb.core.errors import OutputError
 from histocerb.core.instances import NO_CLASS
 from histocerb.core.tasks import CERBERUS
 
@@ -39,3 +41,15 @@ def test_rows_are_the_predicted_cells_in_raster_order(cells):
 def test_area_per_class(cells):
     rows = tissue_rows(CERBERUS, cells, Scale(slide_mpp=0.25, working_mpp=0.5))
     assert tissue_areas_mm2(rows, 0.25) == pytest.approx({"muscle": 0.072**2, "stroma": 4 * 0.072**2})
+
+
+def test_tissue_table_read_back(cells, tmp_path):
+    rows = tissue_rows(CERBERUS, cells, Scale(slide_mpp=0.25, working_mpp=0.5))
+    path = tmp_path / "tissue.parquet"
+    with pytest.raises(OutputError, match=r"found no .*tissue\.parquet"):
+        read_tissue(path)
+    pq.write_table(rows, path)
+    assert read_tissue(path).equals(rows)
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(OutputError, match="damaged"):
+        read_tissue(path)

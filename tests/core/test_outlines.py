@@ -116,3 +116,34 @@ def test_offsets_and_ranges(counts):
     starts = 10 * np.arange(len(counts))
     expected = [s + i for s, c in zip(starts, counts, strict=True) for i in range(c)]
     assert ranges(starts, counts).tolist() == expected
+
+
+def test_paint_over_lets_the_later_object_win():
+    squares = [[[(x, 1), (x + 4, 1), (x + 4, 5), (x, 5)]] for x in (1, 3, -2)]
+    image = Outlines.from_rings(squares).paint_over((6, 7), np.array([5, 8, 9], np.int32))
+    assert image[2].tolist() == [9, 9, 5, 8, 8, 8, 8]
+    assert image[0].tolist() == image[5].tolist() == [0] * 7
+
+
+def test_paint_over_fills_outlines_that_cross_themselves():
+    eight = [(0, 0), (4, 4), (4, 0), (0, 4)]  # two triangles, walked around in opposite directions
+    image = Outlines.from_rings([[eight], []]).paint_over((4, 4), np.array([3, 4], np.int32))
+    assert image[1:3, 0].tolist() == image[1:3, 3].tolist() == [3, 3]
+    assert image[0, 1:3].tolist() == image[3, 1:3].tolist() == [0, 0]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(*[st.integers(-6, 14)] * 2, *[st.integers(1, 9)] * 2), max_size=5),
+    st.floats(-0.4, 0.4),
+)
+def test_paint_over_is_painting_one_by_one(boxes, shift):
+    rings = [[[(x, y), (x + w, y), (x + w, y + h), (x, y + h)]] for x, y, w, h in boxes]
+    outlines = Outlines.from_rings(rings).transform(1.0, (shift, shift))
+    expected = np.zeros((11, 12), np.int32)
+    for n in range(len(boxes)):
+        alone = outlines.select([n]).paint((11, 12), np.ones(1, np.int32))
+        expected[alone != 0] = n + 1
+    assert np.array_equal(
+        outlines.paint_over((11, 12), np.arange(1, len(boxes) + 1, dtype=np.int32)), expected
+    )

@@ -8,6 +8,7 @@ import pytest
 
 from histocerb.core.samples import ObjectLabels, Sample
 from histocerb.data.convert import convert
+from histocerb.data.sources.entry import as_entries
 from histocerb.data.splits import SplitParams
 from histocerb.data.store import Store
 
@@ -62,4 +63,4 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
         make_sample(f"p{i}", source="patches", tasks=(), patch_class=("muscle", "debris")[i % 2])
         for i in range(6)
     ]
-    return convert(samples, path, split=SplitParams(valid_fraction=0.0))
+    return convert(as_entries(samples), path, split=SplitParams(valid_fraction=0.0))

@@ -11,6 +11,7 @@ from histocerb.core.samples import ObjectLabels
 from histocerb.core.tasks import CERBERUS
 from histocerb.data.convert import convert
 from histocerb.data.sampler import BatchMode, SamplerParams, TaskSampler
+from histocerb.data.sources.entry import as_entries
 from histocerb.data.splits import SplitParams
 from histocerb.data.store import Store
 
@@ -38,7 +39,7 @@ def test_every_sample_has_the_label_it_was_drawn_for(store: Store) -> None:
 
 
 def test_super_tasks_and_tasks_have_the_papers_shares(store: Store) -> None:
-    sampler = TaskSampler(store, "train", PAPER)
+    sampler = TaskSampler(store, ["train"], PAPER)
     plans = [sampler.draw(7, step) for step in range(2000)]
     assert sum(plan.is_patch for plan in plans) / 2000 == pytest.approx(0.3, abs=0.035)
     tasks = Counter(draw.task for plan in plans if not plan.is_patch for draw in plan.draws)
@@ -80,7 +81,7 @@ def test_what_has_no_data_is_left_out(store: Store) -> None:
     only_patches = replace(PAPER, source_weights={"made": 0.0, "glands": 0.0, "all": 0.0})
     assert all(TaskSampler(store, None, only_patches).draw(0, step).is_patch for step in range(50))
     with pytest.raises(DataError, match="split valid"):
-        TaskSampler(store, "valid", PAPER)
+        TaskSampler(store, ["valid"], PAPER)
 
 
 def test_tasks_follow_the_spec(store: Store) -> None:
@@ -91,7 +92,7 @@ def test_tasks_follow_the_spec(store: Store) -> None:
 def test_a_type_head_alone_needs_typed_objects(tmp_path: Path, sample) -> None:
     typed, bare = sample("typed"), sample("bare")
     bare = replace(bare, objects={"nuclei": ObjectLabels(bare.objects["nuclei"].ids)})
-    store = convert([typed, bare], tmp_path, split=SplitParams(0.0))
+    store = convert(as_entries([typed, bare]), tmp_path, split=SplitParams(valid_fraction=0.0))
     for heads, expected in ((["nuclei.type"], {"typed"}), (["nuclei.instance"], {"typed", "bare"})):
         sampler = TaskSampler(store, None, PAPER, CERBERUS.only(heads))
         drawn = {store.records[d.index].name for step in range(9) for d in sampler.draw(0, step).draws}

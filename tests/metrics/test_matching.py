@@ -50,6 +50,19 @@ def test_background_everywhere_or_nowhere():
     assert match(np.zeros((0, 5), np.int32), np.zeros((0, 5), np.int32)).shared.tolist() == []
 
 
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.uint32, np.int64])
+def test_only_which_pixels_are_equal_matters(pair, dtype):
+    """Ids with gaps and above 16 bits, in another order, give the overlaps of the same pixels."""
+    truth, pred = (np.unique(ids, return_inverse=True)[1].astype(np.int64) for ids in pair)
+    truth, pred = truth * (pair[0] > 0), pred * (pair[1] > 0)
+    spread = 1 if dtype == np.uint16 else 70_001
+    expected, found = match(truth, pred), match((truth * spread).astype(dtype), pred.astype(np.uint16))
+    assert found.truth_ids.tolist() == (expected.truth_ids * spread).tolist()
+    assert found.shared.tolist() == expected.shared.tolist()
+    assert found.truth_area.tolist() == expected.truth_area.tolist()
+    assert panoptic_quality(found) == panoptic_quality(expected)
+
+
 def test_wrong_input():
     ids = np.zeros((3, 4), np.int32)
     with pytest.raises(ValueError, match=r"\(3, 4\) and \(4, 3\)"):

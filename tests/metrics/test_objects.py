@@ -85,6 +85,22 @@ def test_hausdorff_equals_the_definition(pair):
     assert object_hausdorff(*pair).value == pytest.approx(expected, nan_ok=True)
 
 
+def test_partner_at_a_distance_is_the_one_of_smallest_hausdorff_distance():
+    rng = np.random.default_rng(1)
+    for _ in range(8):
+        truth, pred = np.zeros((40, 60), np.int32), np.zeros((40, 60), np.int32)
+        for index in range(9):
+            height, width = rng.integers(1, 9, 2)
+            row, column = rng.integers(0, 32), rng.integers(0, 52)
+            side = truth if index % 3 == 0 else pred
+            side[row : row + height, column : column + width] = 100_000 * (index + 1)
+        pred[truth > 0] = 0
+        distances = [[hausdorff(t, p) for p in masks(pred)] for t in masks(truth)]
+        truth_side = weighted(masks(truth), np.min(distances, axis=1))
+        pred_side = weighted(masks(pred), np.min(distances, axis=0))
+        assert object_hausdorff(truth, pred).value == pytest.approx((truth_side + pred_side) / 2)
+
+
 def test_interior_of_a_filled_ring_counts():
     disk = np.zeros((21, 21), np.int32)
     disk[1:20, 1:20] = 1

@@ -8,6 +8,7 @@ import pytest
 from histocerb.core.samples import ObjectLabels, Sample
 from histocerb.core.tasks import CERBERUS
 from histocerb.data.convert import convert
+from histocerb.data.sources.entry import as_entries
 from histocerb.data.store import Store
 from histocerb.models.config import EncoderConfig, NetworkConfig
 
@@ -27,6 +28,8 @@ def squares(name: str, rng: np.random.Generator, *, labels: tuple[str, ...], sid
         ids[row : row + 16, column : column + 16] = number
         classes[number] = types[number % 2 * 2 + 1]
         image[ids == number] = (60, 40, 140) if number % 2 else (140, 40, 60)
+    shade = np.kron(rng.uniform(0.6, 1, (4, 4)), np.ones((side // 4, side // 4)))  # no two look the same
+    image = (image * shade[..., None]).astype(np.uint8)
     names = {"nuclei": classes, "gland": dict.fromkeys(classes, "gland"), "lumen": {}}
     objects = {task: ObjectLabels(ids, names[task]) for task in labels}
     return Sample(image, 0.5, objects, source="squares", patient=name, name=name)
@@ -46,8 +49,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     path = tmp_path_factory.mktemp("store")
     rng = np.random.default_rng(0)
     mixes = (("nuclei",), ("gland",), ("lumen",))
-    convert((squares(f"s{n}", rng, labels=mixes[n % 3]) for n in range(12)), path)
-    return convert(patches(rng), path)
+    convert(as_entries(squares(f"s{n}", rng, labels=mixes[n % 3]) for n in range(12)), path)
+    return convert(as_entries(patches(rng)), path)
 
 
 @pytest.fixture

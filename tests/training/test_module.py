@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import copy
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -131,24 +130,6 @@ def test_a_batch_without_targets_changes_nothing(store: Store, tiny: NetworkConf
     loss.backward()
     assert loss.item() == 0
     assert all(parameter.grad is None for parameter in module.network.parameters())
-
-
-def test_statistics_are_fixed_from_the_given_step(store: Store, tiny: NetworkConfig) -> None:
-    stage = StageConfig(heads=HEADS, steps=10, fix_statistics_at=0.5)
-    module = StageModule(Network(CERBERUS, tiny), stage, {}, seed=0)
-    module.on_train_start()
-    batch = _segmentation_batch(store, fixed=False)
-    norm = module.network.encoder.bn1
-    assert norm.running_mean is not None
-    moved = []
-    for step in (4, 5):
-        module.trainer = SimpleNamespace(global_step=step)  # type: ignore[assignment]
-        before = norm.running_mean.clone()
-        module.on_train_batch_start(batch, step)
-        module.losses(batch)
-        moved.append(not torch.equal(before, norm.running_mean))
-    assert moved == [True, False]
-    assert norm.weight.requires_grad
 
 
 def test_schedules() -> None:

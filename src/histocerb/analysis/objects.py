@@ -6,7 +6,10 @@ Rows come sorted by kind, then by place, so that a viewport reads few row groups
 
 from __future__ import annotations
 
+import functools
 import json
+import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -159,15 +162,32 @@ def object_classes(spec: TaskSpec) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for task in spec.objects for name in task.classes))
 
 
-def read_objects(path: Path, kind: str | None = None) -> pa.Table:
-    """The object table of a result folder, or the rows of one kind.
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom in level-0 pixels."""
+
+
+def read_objects(
+    path: Path, kind: str | None = None, columns: Sequence[str] | None = None, box: Box | None = None
+) -> pa.Table:
+    """The object table of a result folder.
+
+    Args:
+        path: `objects.parquet`.
+        kind: only rows of that kind.
+        columns: only these columns.
+        box: only rows whose bounding boxes overlap it.
 
     Raises:
         OutputError: The file is missing or damaged.
     """
-    filters = None if kind is None else pc.field("kind") == kind
+    chosen = [] if kind is None else [pc.field("kind") == kind]
+    if box is not None:
+        left, top, right, bottom = (pc.scalar(side) for side in box)
+        chosen += [pc.field("bbox", "xmin") < right, pc.field("bbox", "xmax") > left]
+        chosen += [pc.field("bbox", "ymin") < bottom, pc.field("bbox", "ymax") > top]
+    filters = functools.reduce(operator.and_, chosen) if chosen else None
     try:
-        return pq.read_table(path, filters=filters)
+        return pq.read_table(path, columns=None if columns is None else list(columns), filters=filters)
     except FileNotFoundError as error:
         raise OutputError(f"Expected a table of objects, found no {path}; run histocerb segment.") from error
     except (OSError, pa.ArrowInvalid) as error:

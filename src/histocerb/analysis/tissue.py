@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from histocerb.analysis.objects import Scale
+from histocerb.core.errors import OutputError
 from histocerb.core.instances import NO_CLASS
 from histocerb.core.tasks import CELL_PX, TaskSpec
 
@@ -83,3 +86,19 @@ def tissue_rows(spec: TaskSpec, cells: TissueCells, scale: Scale) -> pa.Table:
     ]
     columns += [pa.array(np.ascontiguousarray(channel)) for channel in cells.probabilities[row, column].T]
     return pa.table(columns, schema=tissue_schema(spec))
+
+
+def read_tissue(path: Path) -> pa.Table:
+    """The tissue table of a result folder.
+
+    Raises:
+        OutputError: The file is missing or damaged.
+    """
+    try:
+        return pq.read_table(path)
+    except FileNotFoundError as error:
+        raise OutputError(f"Expected a table of tissue, found no {path}; run histocerb segment.") from error
+    except (OSError, pa.ArrowInvalid) as error:
+        raise OutputError(
+            f"Expected a table of tissue, found a damaged file {path} ({error}); run histocerb segment again."
+        ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -49,6 +50,8 @@ def verbosity(context: typer.Context) -> Verbosity:
 def start_logging(chosen: Verbosity) -> None:
     """Log lines of the library go to stderr; warnings only where progress bars are drawn."""
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr, force=True)
+    if not chosen.debug:
+        os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # our one sentence on a damaged file is enough
     level = logging.DEBUG if chosen.debug else logging.WARNING if chosen.bars else logging.INFO
     logging.getLogger("histocerb").setLevel(level)
 

@@ -19,7 +19,7 @@ def evaluate(
     data: Annotated[Path, typer.Option(metavar="STORE", help="Store; see histocerb data.")],
     out: Annotated[Path, typer.Option(metavar="REPORT.json", help="File to write.")],
     model: Annotated[str, typer.Option(help="Packaged model or checkpoint folder.")] = "default",
-    split: Annotated[str, typer.Option(help="train or valid.")] = "valid",
+    split: Annotated[str, typer.Option(help="train, valid, fold-1, external, ...")] = "valid",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")] = "auto",
 ) -> None:
     """Measure a model on the annotated images of a store."""
@@ -28,7 +28,7 @@ def evaluate(
     from histocerb.training.evaluation import evaluate as measure
 
     store = Store(data)
-    indices = store.indices(split=split)
+    indices = store.indices(splits=[split])
     if not indices:
         known = sorted({record.split for record in store.records})
         raise UsageError(

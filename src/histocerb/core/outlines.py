@@ -102,6 +102,25 @@ class Outlines:
         np.add.at(steps, (row, column), np.where(dy < 0, value, -value))
         return np.cumsum(steps, axis=1)[:, :width].astype(np.int32)
 
+    def paint_over(self, shape: tuple[int, int], values: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+        """Like `paint`, one object after the other: they may overlap, the later one wins.
+
+        Outlines may cross themselves; what they go around in whatever direction is inside.
+        """
+        image = np.zeros(shape, np.int32)
+        for n in range(len(self)):
+            points = self.points[slice(*self.ring_offsets[self.object_offsets[n : n + 2]])]
+            if not len(points):
+                continue
+            corners = np.stack([np.floor(points.min(axis=0)), np.ceil(points.max(axis=0))])
+            (left, top), (right, bottom) = np.clip(corners, 0, shape[::-1]).astype(int).tolist()
+            if left >= right or top >= bottom:
+                continue
+            alone = self.select([n]).transform(1.0, (-left, -top))
+            inside = alone.paint((bottom - top, right - left), np.ones(1, np.int32)) != 0
+            image[top:bottom, left:right][inside] = values[n]
+        return image
+
 
 def offsets(counts: npt.NDArray[np.integer]) -> Int:
     """Running sum with a leading 0: counts (3, 1) -> offsets (0, 3, 4)."""

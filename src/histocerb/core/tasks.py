@@ -218,3 +218,9 @@ CERBERUS = TaskSpec(
 """The tasks of the paper."""
 
 PRESETS: dict[str, TaskSpec] = {CERBERUS.name: CERBERUS}
+
+MARKS: dict[str, tuple[str, ...]] = {
+    "nucleus-centre": (*CERBERUS.task("nuclei").classes, *CERBERUS.task("nuclei").groups),
+    "signet-ring-cell": ("signet-ring-cell",),
+}
+"""Kinds of marks that data sets give instead of outlines, with the classes that they can have."""

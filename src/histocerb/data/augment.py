@@ -18,7 +18,7 @@ UInt8 = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class AugmentParams:
-    """Strengths of the augmentation; a probability of 0 switches a part off. The defaults are for training.
+    """Strengths of the augmentation; a probability of 0 switches a part off. The defaults are the paper's.
 
     Attributes:
         dihedral: flips and right-angle turns, all eight equally likely.
@@ -34,6 +34,9 @@ class AugmentParams:
         stain_prob: how often the amounts of haematoxylin, eosin and a third stain are changed.
         stain_scale: largest relative change of an amount.
         stain_shift: largest amount added or taken, in optical density.
+        ink_prob: how often dark blots (marking ink, pigment, folds) cover parts of a crop; objects that are
+            mostly covered vanish from its labels.
+        ink_share: largest part of a crop that is covered.
     """
 
     __pydantic_config__ = STRICT
@@ -53,9 +56,11 @@ class AugmentParams:
     stain_prob: float = 0.5
     stain_scale: float = 0.25
     stain_shift: float = 0.03
+    ink_prob: float = 0.0
+    ink_share: float = 0.35
 
     def __post_init__(self) -> None:
-        for name in ("warp_prob", "blur_prob", "colour_prob", "stain_prob"):
+        for name in ("warp_prob", "blur_prob", "colour_prob", "stain_prob", "ink_prob"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"expected a {name} from 0 to 1, found {getattr(self, name)}; change it")
         if self.median_px not in (3, 5):

@@ -16,6 +16,7 @@ from histocerb.core.config_file import STRICT
 from histocerb.core.tasks import CELL_PX, CERBERUS, HeadKind, Task, TaskSpec
 from histocerb.data.augment import AugmentParams, place, restyle
 from histocerb.data.borders import border_weights
+from histocerb.data.ink import blot, ink, without_covered
 from histocerb.data.sampler import BatchPlan, Draw, TaskSampler
 from histocerb.data.store import Store
 from histocerb.data.targets import ellipse, instance_target, membership, type_target
@@ -150,6 +151,9 @@ class BatchDataset(Dataset[Batch]):
         side = params.patch_px if is_patch else params.crop_px
         matrix = place(rng, (record.height, record.width), side, params.augment)
         image = warp_image(self.store.image(draw.index), matrix, side)
+        inked = None if is_patch else blot(rng, side, params.augment)
+        if inked is not None:
+            image = ink(rng, image, inked)
         image = restyle(rng, image, params.augment)
         if is_patch:
             return image, _patch_target(self.spec, record.patch_class)
@@ -157,15 +161,19 @@ class BatchDataset(Dataset[Batch]):
         for task in self.spec.objects:
             wanted = params.all_labels or task.name == draw.task
             if wanted and record.label(task.name) is not None:
-                arrays |= self._object_targets(draw.index, task, matrix)
+                arrays |= self._object_targets(draw.index, task, matrix, inked)
         return image, arrays
 
-    def _object_targets(self, index: int, task: Task, matrix: Matrix) -> Arrays:
+    def _object_targets(
+        self, index: int, task: Task, matrix: Matrix, inked: npt.NDArray[np.bool_] | None
+    ) -> Arrays:
         """Targets of one task; made with a margin, so that they are those of the whole image, cut."""
         assert task.postproc is not None
         params, element_px = self.params, task.postproc.element_px
         margin = ellipse(element_px).shape[0] // 2
         ids = warp_ids(self.store.ids(index, task.name), grown(matrix, margin), params.crop_px + 2 * margin)
+        if inked is not None:
+            ids = without_covered(ids, np.pad(inked, margin, mode="edge"))
         inner = (slice(margin, -margin),) * 2 if margin else (slice(None),) * 2
         arrays: Arrays = {}
         instance, typed = task.head(HeadKind.INSTANCE), task.head(HeadKind.TYPE)

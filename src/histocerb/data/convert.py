@@ -1,93 +1,99 @@
-"""Writing a store: samples in, one file of pixels and a manifest out, all or nothing."""
+"""Writing a store: entries in, one file of pixels and a manifest out; all or nothing, and resumable."""
 
 from __future__ import annotations
 
 import os
-import uuid
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
 
-from histocerb.core.errors import DataError, OutputError
-from histocerb.core.samples import ObjectLabels, Sample
+from histocerb.core.errors import DataError, OutputError, UsageError
 from histocerb.core.tasks import CERBERUS, TaskSpec
+from histocerb.data.duplicates import near_duplicates
+from histocerb.data.manifest import MANIFEST, Record, read_manifest, write_manifest
+from histocerb.data.part import Part
+from histocerb.data.pixels import encode
 from histocerb.data.resample import resample
-from histocerb.data.splits import SplitParams, assign
-from histocerb.data.store import MANIFEST, PIXELS, LabelRecord, Record, Store, read_manifest
+from histocerb.data.sources.entry import Entry
+from histocerb.data.splits import SplitParams, assign, plan_from, plan_text
+from histocerb.data.store import PIXELS, Store
+from histocerb.data.validate import validate
 
-_ALIGN = 64
-_SMALL_ID = 65_535
-_HIGHEST_ID = 2**24 - 1
+_LOCK = ".lock"
+_AHEAD = 2
+"""Samples per worker that are read before those in front of them are written."""
 
-_LABEL_TYPE = pa.struct(
-    [
-        ("task", pa.string()),
-        ("dtype", pa.string()),
-        ("ids_at", pa.int64()),
-        ("classes_at", pa.int64()),
-        ("n_objects", pa.int64()),
-        ("n_typed", pa.int64()),
-        ("vocabulary", pa.list_(pa.string())),
-    ]
-)
-SCHEMA = pa.schema(
-    [
-        ("name", pa.string()),
-        ("source", pa.string()),
-        ("patient", pa.string()),
-        ("split", pa.string()),
-        ("tasks", pa.list_(pa.string())),
-        ("patch_class", pa.string()),
-        ("mpp_original", pa.float64()),
-        ("width", pa.int32()),
-        ("height", pa.int32()),
-        ("file", pa.string()),
-        ("offset", pa.int64()),
-        ("nbytes", pa.int64()),
-        ("checksum", pa.string()),
-        ("labels", pa.list_(_LABEL_TYPE)),
-    ]
-)
+
+@dataclass(frozen=True)
+class Conversion:
+    """What is converted, besides its entries.
+
+    Attributes:
+        name: of the data set. What an interrupted conversion of the same name wrote is not made again.
+        root: folder of the data set; the manifest names original files relative to it.
+        licence: terms of the data set.
+        settings: options that change what is read, in words: with others nothing is taken over.
+        workers: threads that read; the result does not depend on it.
+    """
+
+    name: str = "samples"
+    root: Path = Path()
+    licence: str = ""
+    settings: str = ""
+    workers: int = 1
 
 
 def convert(
-    samples: Iterable[Sample],
+    entries: Iterable[Entry],
     out: Path,
+    work: Conversion = Conversion(),
     *,
-    split: SplitParams = SplitParams(),  # noqa: B008 - frozen
+    split: SplitParams | None = None,
     spec: TaskSpec = CERBERUS,
 ) -> Store:
-    """Add the samples to the store in the folder `out`, which is made if need be, at 0.5 um per pixel.
+    """Add samples to the store in the folder `out`, which is made if need be, at 0.5 um per pixel.
 
-    Earlier samples of the same sources are replaced. The same samples give the same bytes, and the manifest
-    changes in one step at the end: a run that fails leaves the store as it was. Patients are assigned to
-    splits by `split`, over everything that is in the store then.
+    Earlier samples of the same sources are replaced. The same entries give the same bytes, and the manifest
+    changes in one step at the end: a run that fails leaves the store as it was, and the same call goes on
+    where it stopped.
+
+    Args:
+        entries: what to add.
+        out: folder of the store.
+        work: what they are.
+        split: how the store is split from now on; None: as it was split before.
+        spec: tasks and classes that samples may have.
 
     Raises:
-        DataError: a sample contradicts itself or the spec, two have the same name, or there is none.
+        DataError: a sample is broken, contradicts itself or the spec, two have the same name, or there is
+            none.
+        UsageError: another process writes to the store.
         OutputError: `out` cannot be written.
     """
-    folder = out / PIXELS
-    part = folder / f".part-{uuid.uuid4().hex}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        old = read_manifest(out) if (out / MANIFEST).exists() else ()
-        try:
-            new, file = _write_pixels(samples, part, spec)
-            sources = {record.source for record in new}
+        (out / PIXELS).mkdir(parents=True, exist_ok=True)
+        with FileLock(out / _LOCK, timeout=0):
+            old, plan = read_manifest(out) if (out / MANIFEST).exists() else ((), "")
+            part = Part(out / PIXELS, work.name, f"{work.licence} {work.settings} {spec.name}")
+            new = _write_pixels(entries, part, work, spec)
+            sources = sorted({record.source for record in new})
             kept = [record for record in old if record.source not in sources]
-            part.replace(folder / file)
-            write_manifest(out, assign([*kept, *(replace(record, file=file) for record in new)], split))
-        finally:
-            part.unlink(missing_ok=True)
-        _remove_unused(out)
+            params = plan_from(plan) if split is None else split
+            records = _split(out, [*kept, *(replace(record, file=part.name) for record in new)], params)
+            file = f"{'-'.join(sources)}-{_digest(new)}.bin"
+            part.publish(out / PIXELS / file)
+            named = (replace(r, file=file) if r.file == part.name else r for r in records)
+            write_manifest(out, named, plan_text(params))
+            part.forget()
+            _remove_unused(out)
+    except Timeout as error:
+        raise UsageError(f"{out}: another process writes to this store; wait until it is done") from error
     except OSError as error:
         raise OutputError(
             f"{out}: expected a folder to write a store to, found {error}; choose another"
@@ -95,150 +101,95 @@ def convert(
     return Store(out)
 
 
-def write_manifest(out: Path, records: Iterable[Record]) -> None:
-    """Replace the manifest of the store in `out` in one step."""
-    rows = [
-        {**asdict(record), "tasks": [label.task for label in record.labels]}
-        for record in sorted(records, key=lambda r: (r.source, r.name))
-    ]
-    temporary = out / f".{MANIFEST}-{uuid.uuid4().hex}"
-    try:
-        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(out / MANIFEST)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def validate(sample: Sample, spec: TaskSpec = CERBERUS) -> None:
-    """Refuse a sample that contradicts itself or the spec.
+def split_store(path: Path, params: SplitParams) -> Store:
+    """Split the store in the folder `path` anew; later conversions keep to it.
 
     Raises:
-        DataError: sizes that differ, an unknown task or class, an id below 0 or above 2^24 - 1, a class of an
-            id that has no pixels, no label at all.
+        DataError: there is no store.
+        UsageError: a name in `params.external` that no sample has, or another process writes to the store.
+        OutputError: the store cannot be written.
     """
-    who = f"{sample.source}/{sample.name}"
-    shape = sample.image.shape
-    if sample.image.dtype != np.uint8 or len(shape) != 3 or shape[2] != 3 or 0 in shape:
-        raise DataError(
-            f"{who}: expected an image of H x W x 3 uint8, found {shape} {sample.image.dtype}; convert it"
-        )
-    if not (sample.source and sample.name and sample.patient):
-        raise DataError(f"{who}: expected source, name and patient, found an empty one; set it in the source")
-    if not sample.objects and sample.patch_class is None:
-        raise DataError(f"{who}: expected a label of some task, found none; leave the sample out")
-    patch_classes = spec.patch.classes if spec.patch else ()
-    if sample.patch_class is not None and sample.patch_class not in patch_classes:
-        raise DataError(
-            f"{who}: expected one of {patch_classes}, found {sample.patch_class!r}; "
-            "map it in data/class_names.py"
-        )
-    known = {task.name: {*task.classes, *task.groups} for task in spec.objects}
-    for task, labels in sample.objects.items():
-        if task not in known:
-            raise DataError(f"{who}: expected one of the tasks {sorted(known)}, found {task!r}; rename it")
-        _validate_labels(f"{who}, {task}", labels, shape[:2], known[task])
+    read_manifest(path)
+    try:
+        with FileLock(path / _LOCK, timeout=0):
+            records, _ = read_manifest(path)
+            write_manifest(path, _split(path, records, params), plan_text(params))
+    except Timeout as error:
+        raise UsageError(f"{path}: another process writes to this store; wait until it is done") from error
+    except OSError as error:
+        raise OutputError(f"{path}: expected a store that can be written, found {error}") from error
+    return Store(path)
 
 
-def _validate_labels(who: str, labels: ObjectLabels, shape: tuple[int, ...], known: set[str]) -> None:
-    ids = labels.ids
-    if ids.shape != shape or not np.issubdtype(ids.dtype, np.integer):
-        raise DataError(
-            f"{who}: expected integer ids of {shape} pixels, found {ids.dtype} {ids.shape}; convert them"
-        )
-    if ids.min() < 0 or ids.max() > _HIGHEST_ID:
-        raise DataError(
-            f"{who}: expected ids from 0 to {_HIGHEST_ID}, found {ids.min()} to {ids.max()}; renumber them"
-        )
-    unknown = sorted(set(labels.classes.values()) - known)
-    if unknown:
-        raise DataError(
-            f"{who}: expected classes {sorted(known)}, found {unknown}; map them in data/class_names.py"
-        )
-    absent = sorted(set(labels.classes) - set(np.unique(ids).tolist()) | ({0} & set(labels.classes)))
-    if absent:
-        raise DataError(
-            f"{who}: expected pixels for every id that has a class, found none for {absent[:5]}; drop them"
-        )
+def _split(out: Path, records: Sequence[Record], params: SplitParams) -> list[Record]:
+    """The records with their split set, near duplicates on one side."""
+    store = Store(out, tuple(records))
+    together = near_duplicates([record.look for record in records], store.image)
+    return assign(records, params, together)
 
 
-def _write_pixels(samples: Iterable[Sample], part: Path, spec: TaskSpec) -> tuple[list[Record], str]:
-    """Write all samples to `part`; their records (without a file name) and the name for the file."""
-    records: dict[tuple[str, str], Record] = {}
+def _write_pixels(entries: Iterable[Entry], part: Part, work: Conversion, spec: TaskSpec) -> list[Record]:
+    """Write all samples to the part; their records, without the name of their file."""
+    remaining = iter(entries)
+    with part:
+        for entry in remaining:
+            if not part.take_over(entry):
+                remaining = chain([entry], remaining)
+                break
+        seen = {record.who for record in part.records}
+        for entry, (record, data) in _encoded(remaining, work, spec):
+            if record.who in seen:
+                raise DataError(f"{record.who}: expected names to differ, found it twice; rename one")
+            seen.add(record.who)
+            part.append(entry, record, data)
+        if not part.records:
+            raise DataError("expected samples to convert, found no sample; check the folder they come from")
+        return part.records
+
+
+Encoded = tuple[Record, bytes]
+
+
+def _encoded(entries: Iterable[Entry], work: Conversion, spec: TaskSpec) -> Iterator[tuple[Entry, Encoded]]:
+    """Entries with their bytes, in order, read by several threads."""
+    waiting: deque[tuple[Entry, Future[Encoded]]] = deque()
+    with ThreadPoolExecutor(work.workers) as pool:
+        try:
+            for entry in entries:
+                waiting.append((entry, pool.submit(_encode, entry, work, spec)))
+                if len(waiting) > _AHEAD * work.workers:
+                    first, future = waiting.popleft()
+                    yield first, future.result()
+            while waiting:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _encode(entry: Entry, work: Conversion, spec: TaskSpec) -> Encoded:
+    sample = entry.load()
+    validate(sample, spec)
+    record, data = encode(resample(sample), sample.mpp)
+    original = _relative(entry.files[0], work.root) if entry.files else ""
+    return replace(record, licence=work.licence, original=original), data
+
+
+def _relative(path: Path, root: Path) -> str:
+    inside = path.is_relative_to(root)
+    return (path.relative_to(root) if inside else Path(path.name)).as_posix()
+
+
+def _digest(records: Iterable[Record]) -> str:
     digest = blake2b(digest_size=16)
-    with part.open("wb") as file:
-        for sample in samples:
-            key = sample.source, sample.name
-            if key in records:
-                raise DataError(f"{key[0]}/{key[1]}: expected names to differ, found it twice; rename one")
-            validate(sample, spec)
-            record = _write_sample(replace(resample(sample), mpp=sample.mpp), file)
-            digest.update(record.checksum.encode())
-            records[key] = record
-        file.flush()
-        os.fsync(file.fileno())
-    if not records:
-        raise DataError("expected samples to convert, found no sample; check the folder they come from")
-    sources = sorted({source for source, _ in records})
-    return list(records.values()), f"{'-'.join(sources)}-{digest.hexdigest()}.bin"
-
-
-def _write_sample(sample: Sample, file: BinaryIO) -> Record:
-    """Append a sample of working resolution whose `mpp` is still that of the data set."""
-    blocks: list[npt.NDArray[np.generic]] = [sample.image]
-    at = _padded(sample.image.nbytes)
-    labels = []
-    for task, found in sorted(sample.objects.items()):
-        ids = found.ids.astype("<u2" if found.ids.max(initial=0) <= _SMALL_ID else "<i4")
-        vocabulary = tuple(sorted(set(found.classes.values())))
-        table = _class_table(found.classes, vocabulary)
-        n_objects = int(np.count_nonzero(np.unique(ids)))
-        classes_at = at + _padded(ids.nbytes)
-        labels.append(LabelRecord(task, ids.dtype.str, at, classes_at, n_objects, len(table), vocabulary))
-        blocks += [ids, table]
-        at = classes_at + _padded(table.nbytes)
-    data = b"".join(_padded_bytes(block) for block in blocks)
-    offset = file.tell()
-    file.write(data)
-    return Record(
-        name=sample.name,
-        source=sample.source,
-        patient=sample.patient,
-        split="",
-        patch_class=sample.patch_class,
-        mpp_original=sample.mpp,
-        width=sample.image.shape[1],
-        height=sample.image.shape[0],
-        file="",
-        offset=offset,
-        nbytes=len(data),
-        checksum=checksum(data),
-        labels=tuple(labels),
-    )
-
-
-def checksum(data: bytes) -> str:
-    """BLAKE2b of a sample's bytes, 32 hexadecimal digits."""
-    return blake2b(data, digest_size=16).hexdigest()
-
-
-def _class_table(classes: dict[int, str], vocabulary: Sequence[str]) -> npt.NDArray[np.int32]:
-    code = {name: i for i, name in enumerate(vocabulary)}
-    return np.array([(k, code[name]) for k, name in sorted(classes.items())], "<i4").reshape(-1, 2)
-
-
-def _padded(nbytes: int) -> int:
-    return -(-nbytes // _ALIGN) * _ALIGN
-
-
-def _padded_bytes(block: npt.NDArray[np.generic]) -> bytes:
-    return block.tobytes() + bytes(_padded(block.nbytes) - block.nbytes)
+    for record in records:
+        digest.update(record.checksum.encode())
+    return digest.hexdigest()
 
 
 def _remove_unused(out: Path) -> None:
     """Delete pixel files that no record names any more."""
-    used = {record.file for record in read_manifest(out)}
+    used = {record.file for record in read_manifest(out)[0]}
     for path in (out / PIXELS).glob("*.bin"):
         if path.name not in used:
-            path.unlink()
+            os.unlink(path)

@@ -17,7 +17,7 @@ def resample(sample: Sample, mpp: float = WORKING_MPP) -> Sample:
     """The sample at `mpp`; pixel corners at the origin stay where they are.
 
     Images are averaged over the area of the new pixels (made larger: linear); ids are those at the centres of
-    the new pixels. Objects too small to have such a pixel vanish, with their classes.
+    the new pixels; boxes are scaled. Objects too small to have such a pixel vanish, with their classes.
 
     Raises:
         DataError: `sample.mpp` is not a length.
@@ -33,7 +33,10 @@ def resample(sample: Sample, mpp: float = WORKING_MPP) -> Sample:
     if shape == (height, width):
         return replace(sample, mpp=mpp)
     objects = {task: _resample_labels(labels, shape) for task, labels in sample.objects.items()}
-    return replace(sample, image=resample_image(sample.image, shape), mpp=mpp, objects=objects)
+    factors = np.array([shape[1] / width, shape[0] / height] * 2, np.float32)
+    marks = {kind: replace(found, boxes=found.boxes * factors) for kind, found in sample.marks.items()}
+    image = resample_image(sample.image, shape)
+    return replace(sample, image=image, mpp=mpp, objects=objects, marks=marks)
 
 
 def resample_image(image: npt.NDArray[np.uint8], shape: tuple[int, int]) -> npt.NDArray[np.uint8]:

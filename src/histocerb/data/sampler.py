@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -73,7 +73,7 @@ class BatchPlan:
 
 
 @dataclass(frozen=True)
-class _Pool:
+class Pool:
     """Samples with labels of one task, and the running sum of their probabilities."""
 
     task: str
@@ -81,6 +81,7 @@ class _Pool:
     cumulative: npt.NDArray[np.float64]
 
     def draw(self, rng: np.random.Generator) -> Draw:
+        """One of them."""
         place = np.searchsorted(self.cumulative, rng.random(), side="right")
         return Draw(self.task, int(self.indices[place]), int(rng.integers(2**63)))
 
@@ -89,9 +90,9 @@ class TaskSampler:
     """Draws batches from the samples of a store; the same for any number of workers and after a resume."""
 
     def __init__(
-        self, store: Store, split: str | None, params: SamplerParams, spec: TaskSpec = CERBERUS
+        self, store: Store, splits: Collection[str] | None, params: SamplerParams, spec: TaskSpec = CERBERUS
     ) -> None:
-        """Take the samples of `split` (None: all) that have labels of a task of `spec`.
+        """Take the samples of `splits` (None: all) that have labels of a task of `spec`.
 
         Raises:
             DataError: there is none, or a source weight names no source of the store.
@@ -102,21 +103,25 @@ class TaskSampler:
             raise DataError(
                 f"expected weights of sources that are in {store.path}, found {sorted(unknown)}; remove them"
             )
-        pools = [_pool(store, task.name, _labelled(store, split, task), params) for task in spec.objects]
+        pools = [_pool(store, task.name, _labelled(store, splits, task), params) for task in spec.objects]
         self._segmentation = tuple(pool for pool in pools if pool is not None)
         self._patch = None
         if spec.patch is not None:
-            patches = [i for i in store.indices(split=split) if store.records[i].patch_class is not None]
+            patches = [i for i in store.indices(splits=splits) if store.records[i].patch_class is not None]
             self._patch = _pool(store, spec.patch.name, patches, params)
         if self._patch is None and not self._segmentation:
             raise DataError(
-                f"{store.path}: expected samples of split {split}, found none with labels; convert some"
+                f"{store.path}: expected samples of {_named(splits)}, found none with labels; convert some"
             )
 
     @property
     def tasks(self) -> tuple[str, ...]:
         """Names of the tasks that have samples, patch classification last."""
         return tuple(pool.task for pool in (*self._segmentation, self._patch) if pool is not None)
+
+    def pool(self, task: str) -> Pool | None:
+        """The samples that are drawn for a task; None where it has none."""
+        return next((pool for pool in (*self._segmentation, self._patch) if pool and pool.task == task), None)
 
     def draw(self, seed: int, step: int) -> BatchPlan:
         """The batch of that step."""
@@ -134,17 +139,21 @@ class TaskSampler:
         return BatchPlan(step, is_patch, tuple(draws))
 
 
-def _labelled(store: Store, split: str | None, task: Task) -> list[int]:
-    """Samples of `split` with a label for a head of `task`: typed ones where it only has a type head."""
+def _named(splits: Collection[str] | None) -> str:
+    return "any split" if splits is None else f"split {' or '.join(splits) or '(none)'}"
+
+
+def _labelled(store: Store, splits: Collection[str] | None, task: Task) -> list[int]:
+    """Samples of `splits` with a label for a head of `task`: typed ones where it only has a type head."""
     needed = 0 if task.head(HeadKind.INSTANCE) else 1
-    found = store.indices(split=split, task=task.name)
+    found = store.indices(splits=splits, task=task.name)
     return [i for i in found if (label := store.records[i].label(task.name)) and label.n_typed >= needed]
 
 
-def _pool(store: Store, task: str, indices: list[int], params: SamplerParams) -> _Pool | None:
+def _pool(store: Store, task: str, indices: list[int], params: SamplerParams) -> Pool | None:
     weights = np.array([params.source_weights.get(store.records[i].source, 1.0) for i in indices], np.float64)
     if weights.sum() == 0:
         return None
     chosen = np.array(indices, np.int64)[weights > 0]
     cumulative = np.cumsum(weights[weights > 0])
-    return _Pool(task, chosen, cumulative / cumulative[-1])
+    return Pool(task, chosen, cumulative / cumulative[-1])

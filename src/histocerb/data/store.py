@@ -2,78 +2,30 @@
 
 Layout of the folder::
 
-    manifest.parquet                one row per sample, by source and name; the only file that is replaced
+    manifest.parquet                one row per sample, by source and name (see `manifest`)
     pixels/<source>-<digest>.bin    samples one after another; never changed once it has its name
 
 A sample is its image (H x W x 3 uint8) followed, per task, by its id map (H x W uint16, or int32 when an id
-is above 65,535) and the classes of its ids (M x 2 int32: id, place in `vocabulary`). Blocks begin at
-multiples of 64 bytes; numbers are little-endian. `checksum` is the BLAKE2b of the sample's bytes.
+is above 65,535) and the classes of its ids (M x 2 int32: id, place in `vocabulary`), then per kind of mark by
+its boxes (N x 4 float32) and classes (N int32). Blocks begin at multiples of 64 bytes; numbers are
+little-endian. `checksum` is the BLAKE2b of the sample's bytes. The folder can be moved to another machine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from histocerb.core.errors import DataError
-from histocerb.core.samples import ObjectLabels, Sample
+from histocerb.core.samples import Marks, ObjectLabels, Provenance, Sample
 from histocerb.core.tasks import WORKING_MPP
+from histocerb.data.manifest import LabelRecord, Record, read_manifest
 
-MANIFEST = "manifest.parquet"
 PIXELS = "pixels"
-
-
-@dataclass(frozen=True)
-class LabelRecord:
-    """Where the objects of one task lie in a sample's bytes.
-
-    Attributes:
-        task: task name.
-        dtype: of the id map, "<u2" or "<i4".
-        ids_at: offset of the id map from the sample's first byte.
-        classes_at: offset of the M x 2 class table.
-        n_objects: ids in the map.
-        n_typed: M, ids with a class.
-        vocabulary: class and group names that occur.
-    """
-
-    task: str
-    dtype: str
-    ids_at: int
-    classes_at: int
-    n_objects: int
-    n_typed: int
-    vocabulary: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Record:
-    """A row of the manifest: a sample without its pixels. `mpp_original` is that of the data set."""
-
-    name: str
-    source: str
-    patient: str
-    split: str
-    patch_class: str | None
-    mpp_original: float
-    width: int
-    height: int
-    file: str
-    offset: int
-    nbytes: int
-    checksum: str
-    labels: tuple[LabelRecord, ...]
-
-    def label(self, task: str) -> LabelRecord | None:
-        """Labels of that task, or None where they were not annotated."""
-        return next((label for label in self.labels if label.task == task), None)
 
 
 class Store:
@@ -84,14 +36,14 @@ class Store:
         records: one per sample; samples are addressed by their place in it.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open the store in the folder `path`.
+    def __init__(self, path: Path, records: tuple[Record, ...] | None = None) -> None:
+        """Open the store in the folder `path`; with `records`, as if its manifest had them.
 
         Raises:
             DataError: there is none.
         """
         self.path = Path(path)
-        self.records = read_manifest(self.path)
+        self.records = read_manifest(self.path)[0] if records is None else records
         self._files: dict[str, npt.NDArray[np.uint8]] = {}
 
     def __len__(self) -> int:
@@ -117,6 +69,14 @@ class Store:
         table = self._block(record, label.classes_at, np.dtype("<i4"), (label.n_typed, 2))
         return {int(k): label.vocabulary[code] for k, code in table}
 
+    def marks(self, index: int, kind: str) -> Marks:
+        """Marks of that kind; KeyError when not annotated."""
+        record = self.records[index]
+        found = {mark.kind: mark for mark in record.marks}[kind]
+        boxes = self._block(record, found.boxes_at, np.dtype("<f4"), (found.n_marks, 4))
+        codes = self._block(record, found.classes_at, np.dtype("<i4"), (found.n_marks,))
+        return Marks(boxes, tuple(found.vocabulary[code] for code in codes))
+
     def sample(self, index: int) -> Sample:
         """The whole sample, in memory of its own, at 0.5 um per pixel."""
         record = self.records[index]
@@ -134,6 +94,9 @@ class Store:
             source=record.source,
             patient=record.patient,
             name=record.name,
+            marks={mark.kind: self.marks(index, mark.kind) for mark in record.marks},
+            centre=record.centre,
+            provenance=_provenance(record),
         )
 
     def samples(self, indices: Iterable[int] | None = None) -> Iterator[Sample]:
@@ -142,13 +105,17 @@ class Store:
             yield self.sample(index)
 
     def indices(
-        self, *, split: str | None = None, source: str | None = None, task: str | None = None
+        self,
+        *,
+        splits: Collection[str] | None = None,
+        source: str | None = None,
+        task: str | None = None,
     ) -> list[int]:
-        """Samples of that split and source with labels of that task (object task, or None for any)."""
+        """Samples of these splits and that source with labels of that task (object task, or None for any)."""
         return [
             i
             for i, record in enumerate(self.records)
-            if (split is None or record.split == split)
+            if (splits is None or record.split in splits)
             and (source is None or record.source == source)
             and (task is None or record.label(task) is not None)
         ]
@@ -185,25 +152,7 @@ class Store:
         return self._files[name]
 
 
-def read_manifest(path: Path) -> tuple[Record, ...]:
-    """The records of the store in the folder `path`.
-
-    Raises:
-        DataError: there is no readable manifest.
-    """
-    file = path / MANIFEST
-    try:
-        rows = pq.read_table(file, partitioning=None).to_pylist()
-        return tuple(_record(row) for row in rows)
-    except (OSError, pa.ArrowException, TypeError) as error:
-        raise DataError(
-            f"{file}: expected the manifest of a store, found {error}; convert a source first"
-        ) from error
-
-
-def _record(row: dict[str, Any]) -> Record:
-    labels = tuple(
-        LabelRecord(**{**label, "vocabulary": tuple(label["vocabulary"])}) for label in row["labels"]
-    )
-    fields = {name: row[name] for name in Record.__dataclass_fields__ if name != "labels"}
-    return Record(**fields, labels=labels)
+def _provenance(record: Record) -> Provenance | None:
+    if record.round == 0:
+        return None
+    return Provenance(record.round, record.annotator, record.date, record.model)

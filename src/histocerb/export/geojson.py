@@ -1,36 +1,17 @@
-"""GeoJSON for QuPath (0.4 and later): one feature per line, in constant memory.
-
-Coordinates are level-0 pixels, rounded to a thousandth of a pixel. A batch of objects is turned into text
-as a whole, by Arrow.
-"""
+"""GeoJSON files for QuPath (0.4 and later), in level-0 pixels; the features are those of `core.qupath`."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import os
-import uuid
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import IO, Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from histocerb.core.colours import colour
 from histocerb.core.errors import OutputError
-from histocerb.core.outlines import Int, Outlines
+from histocerb.core.qupath import write_features
 from histocerb.core.tasks import Grouping, TaskSpec
-from histocerb.core.wkb import closed_rings, decode_polygons
-
-NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "histocerb")
-"""The id of a feature is uuid5(NAMESPACE, object id in decimal)."""
-
-_DECIMALS = 3
-_MEASUREMENTS = {"area_um2": "Area µm^2", "class_prob": "Class probability", "score": "Score"}
-_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 def annotation_kinds(spec: TaskSpec) -> frozenset[str]:
@@ -55,7 +36,7 @@ def write_geojson(batches: Iterable[pa.RecordBatch], path: Path, annotations: Co
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with temporary.open("wb") as file:
-            count = _write_all(batches, file, annotations)
+            count = write_features(batches, file, annotations)
         os.replace(temporary, path)
     except OSError as error:
         raise OutputError(
@@ -65,93 +46,3 @@ def write_geojson(batches: Iterable[pa.RecordBatch], path: Path, annotations: Co
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
     return count
-
-
-def _write_all(batches: Iterable[pa.RecordBatch], file: IO[bytes], annotations: Collection[str]) -> int:
-    count = 0
-    file.write(b'{"type":"FeatureCollection","features":[')
-    for batch in batches:
-        if batch.num_rows == 0:
-            continue
-        text = _joined(",\n", np.array([0, batch.num_rows]), features(batch, annotations))
-        file.write(b",\n" if count else b"\n")
-        file.write(memoryview(text[0].as_buffer()))
-        count += batch.num_rows
-    file.write(b"\n]}\n")
-    return count
-
-
-def features(batch: pa.RecordBatch, annotations: Collection[str]) -> pa.Array[Any]:
-    """One GeoJSON feature per row, as text."""
-    return _concatenated(
-        '{"type":"Feature","id":"',
-        pa.array(feature_ids(batch.column("object_id").to_numpy().tolist()), pa.string()),
-        '","geometry":{"type":"Polygon","coordinates":[[[',
-        _coordinates(decode_polygons(batch.column("geometry"))),
-        ']]]},"properties":{',
-        _properties(batch, annotations),
-        ',"isLocked":false,"measurements":{',
-        _measurements(batch),
-        "}}}",
-    )
-
-
-def feature_ids(object_ids: Iterable[int]) -> list[str]:
-    """UUIDs (version 5) that depend on the object ids only."""
-    ids = []
-    prefix = NAMESPACE.bytes
-    for object_id in object_ids:
-        digits = hashlib.sha1(prefix + b"%d" % object_id, usedforsecurity=False).hexdigest()
-        third, fourth = f"5{digits[13:16]}", _VARIANT[digits[16]] + digits[17:20]
-        ids.append(f"{digits[:8]}-{digits[8:12]}-{third}-{fourth}-{digits[20:32]}")
-    return ids
-
-
-def _coordinates(outlines: Outlines) -> pa.Array[Any]:
-    """Per object the inner text of its coordinates, x,y],[x,y]],[[x,y: rings closed."""
-    points, ring_offsets = closed_rings(outlines)
-    rounded = np.round(points, _DECIMALS) + 0.0
-    x, y = (pa.array(np.ascontiguousarray(axis)).cast(pa.string()) for axis in rounded.T)
-    rings = _joined("],[", ring_offsets, _concatenated(x, ",", y))
-    return _joined("]],[[", outlines.object_offsets, rings)
-
-
-def _properties(batch: pa.RecordBatch, annotations: Collection[str]) -> pa.Array[Any]:
-    """Object type and classification: text per (kind, class), then looked up."""
-    kinds, classes = (batch.column(name).cast(pa.string()).to_pylist() for name in ("kind", "class"))
-    pairs = list(zip(kinds, classes, strict=True))
-    texts = {pair: _classification(str(pair[0]), pair[1], annotations) for pair in set(pairs)}
-    return pa.array([texts[pair] for pair in pairs], pa.string())
-
-
-def _classification(kind: str, class_name: str | None, annotations: Collection[str]) -> str:
-    name = class_name or kind
-    words = {
-        "objectType": "annotation" if kind in annotations else "detection",
-        "classification": {"name": name, "color": colour(name)},
-    }
-    return json.dumps(words, separators=(",", ":"))[1:-1]
-
-
-def _measurements(batch: pa.RecordBatch) -> pa.Array[Any]:
-    """`"name":value` of the columns that are finite, separated by commas."""
-    texts = []
-    for column, name in _MEASUREMENTS.items():
-        values = batch.column(column)
-        text = _concatenated(f"{json.dumps(name, ensure_ascii=False)}:", values.cast(pa.string()))
-        texts.append(pc.if_else(pc.is_finite(values), text, None))
-    joined: pa.Array[Any] = pc.binary_join_element_wise(*texts, ",", null_handling="skip")
-    return joined
-
-
-def _concatenated(*parts: str | pa.Array[Any]) -> pa.Array[Any]:
-    """Row by row; null where a part is null."""
-    text: pa.Array[Any] = pc.binary_join_element_wise(*parts, "")  # type: ignore[call-overload]
-    return text
-
-
-def _joined(separator: str, bounds: Int, texts: pa.Array[Any]) -> pa.Array[Any]:
-    """One text per interval of rows."""
-    lists = pa.ListArray.from_arrays(pa.array(bounds, pa.int32()), texts)
-    text: pa.Array[Any] = pc.binary_join(lists, separator)  # type: ignore[assignment]
-    return text

@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from histocerb.analysis.objects import read_objects
+from histocerb.analysis.tissue import read_tissue
 from histocerb.inference import work
 from histocerb.inference.manifest import Manifest, RunningModel, Status, describe, write_manifest
 from histocerb.inference.pipeline import WorkSettings
@@ -43,7 +43,7 @@ class SlideResult:
     @cached_property
     def tissue(self) -> pa.Table:
         """Rows of `tissue.parquet`."""
-        return pq.read_table(self.folder / TISSUE_FILE)
+        return read_tissue(self.folder / TISSUE_FILE)
 
 
 def segment_slide(

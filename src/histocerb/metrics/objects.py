@@ -143,12 +143,30 @@ def _partners(own: Int, other: Int, overlaps: Overlaps, objects: list[_Crop], ot
     best = _largest(own, overlaps)
     partner = dict(zip(own[best].tolist(), other[best].tolist(), strict=True))
     distances = [
-        _hausdorff(crop, others[partner[row]])
-        if row in partner
-        else min(_hausdorff(crop, candidate) for candidate in others)
+        _hausdorff(crop, others[partner[row]]) if row in partner else _nearest_hausdorff(crop, others)
         for row, crop in enumerate(objects)
     ]
     return np.array(distances, np.float64)
+
+
+def _nearest_hausdorff(crop: _Crop, others: list[_Crop]) -> float:
+    """Smallest Hausdorff distance to any of the others.
+
+    No distance is below the largest offset between equal sides of the bounding boxes, so that only the few
+    objects with a small offset are compared.
+    """
+    sides = np.array([_sides(other) for other in others])
+    bound = np.abs(sides - np.array(_sides(crop))).max(1)
+    smallest = np.inf
+    for row in np.argsort(bound, kind="stable"):
+        if bound[row] >= smallest:
+            break
+        smallest = min(smallest, _hausdorff(crop, others[row]))
+    return float(smallest)
+
+
+def _sides(crop: _Crop) -> tuple[int, int, int, int]:
+    return crop.box.x, crop.box.y, crop.box.right, crop.box.bottom
 
 
 def _hausdorff(a: _Crop, b: _Crop) -> float:

@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 from histocerb.core.config_file import STRICT
 from histocerb.data.batches import CropParams
 from histocerb.data.sampler import SamplerParams
+from histocerb.data.splits import VALID
 from histocerb.models.config import NetworkConfig
 
 
@@ -26,9 +27,6 @@ class StageConfig:
         lr: learning rate of Adam.
         schedule: `step`: divided by 10 after 7/9 of the steps, as in the paper; `cosine`: to 1 % of it, after
             a linear rise over the first 3 %.
-        fix_statistics_at: share of the steps after which batch normalisation uses its running statistics in
-            training as it does in inference, and no longer moves them. Batches of patches and of crops differ
-            in their statistics; the rest of the stage adapts the weights to the common ones. 1: never.
         sampler: how its batches are drawn, where that differs from the rest of the run.
         crops: what its samples look like, where that differs from the rest of the run.
     """
@@ -38,7 +36,6 @@ class StageConfig:
     freeze: bool = False
     lr: float = Field(default=1e-3, gt=0)
     schedule: Literal["step", "cosine"] = "step"
-    fix_statistics_at: float = Field(default=1.0, ge=0, le=1)
     sampler: SamplerParams | None = None
     crops: CropParams | None = None
 
@@ -48,10 +45,12 @@ class ValidationConfig:
     """When and on how much a run is checked; whole images with the real post-processing.
 
     Attributes:
+        split: samples that are held out; all others but external tests are trained on.
         every: steps between two checks; 0: only at the end of the last stage.
         images: at most so many validation images per source.
     """
 
+    split: str = VALID
     every: int = Field(default=0, ge=0)
     images: int = Field(default=16, gt=0)
 

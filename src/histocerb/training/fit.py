@@ -20,7 +20,7 @@ from histocerb.core.errors import UsageError
 from histocerb.core.tasks import PRESETS, TaskSpec
 from histocerb.data.batches import BatchDataset, loader
 from histocerb.data.sampler import TaskSampler
-from histocerb.data.splits import TRAIN
+from histocerb.data.splits import training_splits
 from histocerb.data.store import Store
 from histocerb.models.checkpoint import save_checkpoint
 from histocerb.models.config import NETWORKS, NetworkConfig
@@ -76,7 +76,7 @@ def fit(config: TrainConfig, out: Path, callbacks: tuple[Callback, ...] = (), de
         save_file({key: value.contiguous() for key, value in network.state_dict().items()}, done)
         (folder / RESUME_FILE).unlink(missing_ok=True)
     network = network.cpu().eval()
-    report = validate(network, store, config.validation.images)
+    report = validate(network, store, config.validation)
     (out / REPORT_FILE).write_text(json.dumps(report, indent=1))
     facts = {"trained_with": f"histocerb {__version__}", "config": asdict(config)}
     save_checkpoint(out / MODEL_FOLDER, network, facts, half=config.half)
@@ -131,7 +131,8 @@ def _fit_stage(
     begin = _step_of(resume)
     module = StageModule(network, stage, config.loss_weights, config.seed)
     spec = network.spec.only(stage.heads)
-    sampler = TaskSampler(store, TRAIN, stage.sampler or config.sampler, spec)
+    splits = training_splits(store.records, config.validation.split)
+    sampler = TaskSampler(store, splits, stage.sampler or config.sampler, spec)
     dataset = BatchDataset(store, sampler, config.seed, stage.crops or config.crops, spec)
     batches = loader(dataset, _Steps(begin, stage.steps), workers=config.workers)
     saver = ModelCheckpoint(

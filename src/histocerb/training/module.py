@@ -47,14 +47,6 @@ class StageModule(pl.LightningModule):
         for module in self._learning():
             module.train()
 
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """From a certain step on, batch normalisation works as in inference."""
-        del batch, batch_idx
-        if self.global_step >= self.stage.fix_statistics_at * self.stage.steps:
-            for module in self.network.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    module.eval()
-
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Unweighted loss of every head that has a sample in the batch."""
         with torch.set_grad_enabled(not self.stage.freeze and torch.is_grad_enabled()):

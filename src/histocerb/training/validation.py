@@ -12,7 +12,6 @@ import numpy.typing as npt
 from lightning.pytorch.callbacks import Callback
 
 from histocerb.core.samples import Sample
-from histocerb.data.splits import VALID
 from histocerb.data.store import Store
 from histocerb.models.network import Network
 from histocerb.models.whole_image import mirrored_maps
@@ -23,15 +22,15 @@ from histocerb.training.module import StageModule
 log = logging.getLogger(__name__)
 
 
-def validate(network: Network, store: Store, images: int) -> dict[str, Any]:
-    """Figures of the first `images` validation samples of every source; see `evaluate`."""
+def validate(network: Network, store: Store, config: ValidationConfig) -> dict[str, Any]:
+    """Figures of the first validation samples of every source; see `evaluate`."""
 
     def predict(image: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.float32]]:
         return mirrored_maps(network, image)
 
     was_training = {module: module.training for module in network.modules()}
     network.eval()
-    report = evaluate(_samples(store, images), predict, network.spec)
+    report = evaluate(_samples(store, config), predict, network.spec)
     for module, training in was_training.items():
         module.training = training
     for source, tasks in report.items():
@@ -64,9 +63,9 @@ class Validation(Callback):
         del outputs, batch, batch_idx
         assert isinstance(pl_module, StageModule)
         if self.config.every and trainer.global_step % self.config.every == 0:
-            validate(pl_module.network, self.store, self.config.images)
+            validate(pl_module.network, self.store, self.config)
 
 
-def _samples(store: Store, images: int) -> Iterator[Sample]:
+def _samples(store: Store, config: ValidationConfig) -> Iterator[Sample]:
     for source in sorted({record.source for record in store.records}):
-        yield from store.samples(store.indices(split=VALID, source=source)[:images])
+        yield from store.samples(store.indices(splits=[config.split], source=source)[: config.images])

@@ -1,38 +1,37 @@
-"""Public data sets: one function each, from a folder as published to samples."""
+"""Public data sets and a user's own: one function each, from a folder as it comes to entries."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import replace
-from pathlib import Path
+from histocerb.data.sources import (
+    conic,
+    consep,
+    crag,
+    crchistophenotypes,
+    digestpath,
+    geojson,
+    glas,
+    lizard,
+    monuseg,
+    pannuke,
+    plain,
+    result,
+    tissue_folders,
+)
+from histocerb.data.sources.entry import DataSet
 
-from histocerb.core.samples import ObjectLabels, Sample
-from histocerb.core.tasks import CERBERUS, HeadKind, TaskSpec
-from histocerb.data.sources.consep import consep
-from histocerb.data.sources.glas import glas
-
-Source = Callable[[Path], Iterator[Sample]]
-
-SOURCES: dict[str, Source] = {"glas": glas, "consep": consep}
-"""Data sets that are read from a folder, by short name."""
-
-
-def keep_heads(
-    samples: Iterable[Sample], heads: Collection[str], spec: TaskSpec = CERBERUS
-) -> Iterator[Sample]:
-    """The same samples with labels for the heads of those names only (to make partly labelled sets).
-
-    Objects stay with their instance head, their classes if the type head is there too, the class of a patch
-    with its own.
-    """
-    instance = {t.name for t in spec.tasks if (h := t.head(HeadKind.INSTANCE)) and h.name in heads}
-    typed = {t.name for t in spec.tasks if (h := t.head(HeadKind.TYPE)) and h.name in heads}
-    patch = spec.patch.head(HeadKind.PATCH) if spec.patch else None
-    for sample in samples:
-        objects = {
-            task: ObjectLabels(labels.ids, labels.classes if task in typed else {})
-            for task, labels in sample.objects.items()
-            if task in instance
-        }
-        patch_class = sample.patch_class if patch is not None and patch.name in heads else None
-        yield replace(sample, objects=objects, patch_class=patch_class)
+DATA_SETS: dict[str, DataSet] = {
+    conic.NAME: conic.DATA_SET,
+    consep.NAME: consep.DATA_SET,
+    crag.NAME: crag.DATA_SET,
+    crchistophenotypes.NAME: crchistophenotypes.DATA_SET,
+    digestpath.NAME: digestpath.DATA_SET,
+    glas.NAME: glas.DATA_SET,
+    lizard.NAME: lizard.DATA_SET,
+    monuseg.NAME: monuseg.DATA_SET,
+    pannuke.NAME: pannuke.DATA_SET,
+    **tissue_folders.DATA_SETS,
+    geojson.NAME: geojson.DATA_SET,
+    plain.NAME: plain.DATA_SET,
+    result.NAME: result.DATA_SET,
+}
+"""Kinds of folders that can be converted, by short name."""

@@ -8,13 +8,12 @@ Layout as published, everything in one folder::
     testA_1.bmp, ...
 
 A binary mask (one value beside 0) gets one id per 8-connected component. `Grade.csv` shows that patients are
-shared between the training and test images; our splits go by patient.
+shared between the training and test images; our splits go by patient. All images are from one hospital.
 """
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -24,47 +23,58 @@ import numpy.typing as npt
 from histocerb.core.errors import DataError
 from histocerb.core.samples import ObjectLabels, Sample
 from histocerb.data.class_names import GLAND, GLAS_CLASS
-from histocerb.data.sources.images import read_ids, read_rgb
+from histocerb.data.sources.entry import DataSet, Entry, ReadOptions
+from histocerb.data.sources.images import (
+    files_by_stem,
+    in_both,
+    read_ids,
+    read_rgb,
+    read_table,
+    same_size,
+    stem_in_table,
+)
 
 NAME = "glas"
 MPP = 0.62
+CENTRE = "UHCW"
 _LABEL = "_anno"
-_ENDINGS = (".png", ".bmp")
+_TABLE = "Grade.csv"
 
 
-def glas(folder: Path) -> Iterator[Sample]:
-    """The samples of a GlaS folder, in order of names.
+def glas(folder: Path, options: ReadOptions) -> list[Entry]:
+    """Entries of a GlaS folder, in order of names.
 
     Raises:
-        DataError: no images, an image without its labels, sizes that differ, a name that `Grade.csv` lacks.
+        DataError: no images, an image without its labels or the reverse, a name that `Grade.csv` lacks.
     """
-    found = sorted(folder.iterdir()) if folder.is_dir() else []
-    files = {p.stem: p for p in found if p.suffix.lower() in _ENDINGS}
-    images = [stem for stem in files if not stem.endswith(_LABEL)]
+    files = files_by_stem(folder, (".bmp", ".png"))
+    images = {stem: path for stem, path in files.items() if not stem.endswith(_LABEL)}
+    labels = {stem.removesuffix(_LABEL): path for stem, path in files.items() if stem.endswith(_LABEL)}
     if not images:
         raise DataError(
             f"{folder}: expected GlaS images (train_1.png, ...), found none; give the folder that has them"
         )
-    patients = _patients(folder / "Grade.csv")
-    for stem in images:
-        if stem + _LABEL not in files:
-            raise DataError(
-                f"{files[stem]}: expected {stem + _LABEL} beside it, found none; download the set again"
-            )
-        if stem not in patients:
-            raise DataError(
-                f"{folder / 'Grade.csv'}: expected a row for {stem}, found none; download the set again"
-            )
-        yield _sample(files[stem], files[stem + _LABEL], f"{NAME}-{patients[stem]}")
-
-
-def _sample(image_path: Path, label_path: Path, patient: str) -> Sample:
-    image, ids = read_rgb(image_path), _separate(read_ids(label_path))
-    if ids.shape != image.shape[:2]:
+    table = folder / _TABLE
+    rows = read_table(table, "name", "patient ID")
+    patients = {stem_in_table(row["name"]): row["patient ID"] for row in rows}
+    names = in_both(images, labels, folder)
+    if lacking := [name for name in names if not patients.get(name)]:
         raise DataError(
-            f"{label_path}: expected {image.shape[:2]} pixels as in the image, "
-            f"found {ids.shape}; download it again"
+            f"{table}: expected a row with the patient of {lacking[0]}, found none; download the set again"
         )
+    return [
+        Entry(
+            name,
+            (images[name], labels[name], table),
+            partial(_load, images[name], labels[name], f"{NAME}-{patients[name]}"),
+        )
+        for name in names
+    ]
+
+
+def _load(image_path: Path, label_path: Path, patient: str) -> Sample:
+    image, ids = read_rgb(image_path), _separate(read_ids(label_path))
+    same_size(label_path, ids, image)
     classes = {int(k): GLAS_CLASS for k in np.unique(ids) if k}
     return Sample(
         image,
@@ -73,6 +83,7 @@ def _sample(image_path: Path, label_path: Path, patient: str) -> Sample:
         source=NAME,
         patient=patient,
         name=image_path.stem,
+        centre=CENTRE,
     )
 
 
@@ -83,17 +94,10 @@ def _separate(ids: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     return np.asarray(cv2.connectedComponents((ids > 0).astype(np.uint8), connectivity=8)[1], np.int32)
 
 
-def _patients(path: Path) -> dict[str, str]:
-    """Patient id per image name."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise DataError(
-            f"{path}: expected GlaS's table of patients, found {error.strerror}; add it"
-        ) from error
-    rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines()) if row]
-    if not rows or len(rows[0]) < 2 or "patient" not in rows[0][1].lower():
-        raise DataError(
-            f"{path}: expected columns `name, patient ID, ...`, found {rows[:1]}; download it again"
-        )
-    return {row[0]: row[1] for row in rows[1:] if len(row) > 1}
+DATA_SET = DataSet(
+    title="GlaS (Warwick-QU): colorectal glands, 20x",
+    licence="research only, no commercial use; cite Sirinukunwattana et al. 2017",
+    read=glas,
+    takes=(),
+    note="GlaS's own training and test images share patients; splits go by the patients in Grade.csv.",
+)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from histocerb.core.errors import DataError, UsageError
 from histocerb.core.geometry import Region
 from histocerb.core.samples import ObjectLabels, Sample
 from histocerb.core.tasks import CELL_PX, WORKING_MPP
+from histocerb.data.sources.entry import Entry, as_entries
 from histocerb.slides.synth import TISSUES, SynthConfig, SynthSlide
 
 NAME = "synth"
@@ -21,7 +23,7 @@ TISSUE_NAME = "synth-tissue"
 _TISSUE_SLIDE_PX = 7 * CELL_PX
 
 
-def synth(n: int, side_px: int = 1024, seed: int = 0, config: SynthConfig | None = None) -> Iterator[Sample]:
+def synth(n: int, side_px: int = 1024, seed: int = 0, config: SynthConfig | None = None) -> list[Entry]:
     """`n` squares of `side_px` at 0.5 um per pixel with their nuclei, glands and lumina.
 
     Slide i has the seed `seed + i`; sets of different seeds are best kept `n` apart.
@@ -31,21 +33,32 @@ def synth(n: int, side_px: int = 1024, seed: int = 0, config: SynthConfig | None
     """
     if n < 1 or side_px < 1:
         raise UsageError(f"expected at least one sample and one pixel, found {n} of {side_px} px; raise them")
+    recipe = f"{side_px} {config or SynthConfig()}"
+    return [
+        Entry(_name(slide_seed), (), partial(_square, side_px, slide_seed, config), recipe)
+        for slide_seed in range(seed, seed + n)
+    ]
+
+
+def _square(side_px: int, seed: int, config: SynthConfig | None) -> Sample:
     region = Region(0, 0, side_px, side_px)
-    for slide_seed in range(seed, seed + n):
-        slide = SynthSlide(side_px, side_px, slide_seed, config=config)
-        objects = {task: _renumbered(labels) for task, labels in slide.truth(region).objects.items()}
-        yield Sample(
-            slide.read(region, WORKING_MPP),
-            WORKING_MPP,
-            objects,
-            source=NAME,
-            patient=f"{NAME}-{slide_seed}",
-            name=f"slide-{slide_seed:06d}",
-        )
+    slide = SynthSlide(side_px, side_px, seed, config=config)
+    objects = {task: _renumbered(labels) for task, labels in slide.truth(region).objects.items()}
+    return Sample(
+        slide.read(region, WORKING_MPP),
+        WORKING_MPP,
+        objects,
+        source=NAME,
+        patient=f"{NAME}-{seed}",
+        name=_name(seed),
+    )
 
 
-def synth_tissue(n_per_class: int, seed: int = 0, per_slide: int = 6) -> Iterator[Sample]:
+def _name(seed: int) -> str:
+    return f"slide-{seed:06d}"
+
+
+def synth_tissue(n_per_class: int, seed: int = 0, per_slide: int = 6) -> Iterator[Entry]:
     """`n_per_class` tissue cells (144 px) of every class, at most `per_slide` of a class from one slide.
 
     Slides emphasise the class that lacks most; the class of a cell is that of most of its pixels.
@@ -64,7 +77,7 @@ def synth_tissue(n_per_class: int, seed: int = 0, per_slide: int = 6) -> Iterato
         if fruitless == 20:
             raise DataError(f"expected {wanted} in synthetic slides, found none in 20; try another seed")
         slide_seed += 1
-        yield from new
+        yield from as_entries(new)
 
 
 def _cells(seed: int, wanted: str, per_slide: int, found: Counter[str], enough: int) -> Iterator[Sample]:
@@ -86,7 +99,7 @@ def _cells(seed: int, wanted: str, per_slide: int, found: Counter[str], enough: 
             patch_class=name,
             source=TISSUE_NAME,
             patient=f"{TISSUE_NAME}-{seed}",
-            name=f"slide-{seed:06d}-{row}-{column}",
+            name=f"{_name(seed)}-{row}-{column}",
         )
 
 

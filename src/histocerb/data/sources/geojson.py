@@ -1,0 +1,187 @@
+"""Annotations of QuPath: GeoJSON beside images or slides.
+
+A folder of images, or of slides that `open_slide` opens, each with its annotations under the same name::
+
+    case-1.svs (or .png, .tif, .ndpi, ...)      image
+    case-1.geojson (or case-1.svs.geojson)      a FeatureCollection, a list of features, or one feature
+
+Coordinates are level-0 pixels. A feature is a Polygon or a MultiPolygon, with holes; for a cell with its
+nucleus (`nucleusGeometry`) the nucleus counts. Its class (`properties.classification.name`) tells the task:
+names of ours, words for an object alone (`nucleus`, `lumen`: of unknown class), or what `classes` maps to one
+of these. What has no class, or a class that is of no task, is of the task that `task` names; without it that
+is an error, or is left out where unmapped classes are dropped. Where objects of a task overlap, the later
+one in the file wins.
+
+Rectangles of the class `region` (or of one mapped to it) become samples, and nothing outside them is read;
+without any, an image of at most 20,000 px a side is one sample. A sample has the tasks that it has objects
+of; the task that `task` names is annotated in all samples, also in those that have none of its objects.
+Every image counts as a patient, apart from TCGA's: the same as in results and corrected regions of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache, partial
+from pathlib import Path
+
+from histocerb.core.errors import DataError, SlideError
+from histocerb.core.geometry import Region
+from histocerb.core.samples import Sample
+from histocerb.core.tasks import CERBERUS
+from histocerb.data.class_names import REGION, mapped, object_task, own_names
+from histocerb.data.sources.entry import DataSet, Entry, ReadOptions
+from histocerb.data.sources.features import Feature, read_features
+from histocerb.data.sources.images import IMAGE_ENDINGS, files_by_stem, in_both, tcga_patient
+from histocerb.data.sources.outlined import Objects, features_within
+from histocerb.slides.reader import Slide, open_slide
+
+NAME = "qupath"
+WHOLE_PX = 20_000
+_ENDING = ".geojson"
+_DICOM = ".dcm"
+_SLIDES = (".svs", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".svslide")
+
+
+def qupath(folder: Path, options: ReadOptions) -> list[Entry]:
+    """Entries of a folder of images with annotations, in order of names.
+
+    Raises:
+        DataError: an image without annotations or the reverse, annotations that cannot be read or whose task
+            is not known, a large image without a rectangle, a sample without any label.
+        UsageError: `options.task` is no task of objects.
+    """
+    if options.task:
+        object_task(options.task)
+    entries: dict[str, Entry] = {}
+    for image, drawn in _pairs(folder):
+        by_task, rectangles = _read(drawn, options)
+        slide = _open(image, options)
+        bounds = Region(0, 0, slide.width_px, slide.height_px)
+        slide.close()
+        for region in _regions(rectangles, bounds, drawn):
+            name = image.stem if region == bounds else f"{image.stem}-x{region.x}-y{region.y}"
+            if not options.task and not any(_near(objects, region) for objects in by_task.values()):
+                raise DataError(
+                    f"{drawn}: expected objects in {name}, found none; "
+                    "say with --task what was looked for there"
+                )
+            if name in entries:
+                raise DataError(
+                    f"{drawn}: expected rectangles to differ, found {name} twice; delete one in QuPath"
+                )
+            load = partial(_load, name, image, drawn, region, options)
+            entries[name] = Entry(name, (image, drawn), load)
+    return [entries[name] for name in sorted(entries)]
+
+
+def _pairs(folder: Path) -> list[tuple[Path, Path]]:
+    """Images and their annotations."""
+    found = files_by_stem(folder, (_ENDING,))
+    images = files_by_stem(folder, (*IMAGE_ENDINGS, *_SLIDES))
+    dicom = files_by_stem(folder, (_DICOM,))
+    images |= {stem: path for stem, path in dicom.items() if {stem, path.name} & set(found)}
+    named = {path.name: stem for stem, path in images.items()}
+    labels: dict[str, Path] = {}
+    for stem, path in found.items():
+        image = named.get(stem, stem)
+        if image in labels:
+            raise DataError(f"{path}: expected one file per image, found {labels[image].name}; delete one")
+        labels[image] = path
+    return [(images[stem], labels[stem]) for stem in in_both(images, labels, folder)]
+
+
+def _open(image: Path, options: ReadOptions) -> Slide:
+    try:
+        return open_slide(image, options.mpp)
+    except SlideError as error:
+        raise DataError(str(error)) from error
+
+
+def _read(path: Path, options: ReadOptions) -> tuple[dict[str, Objects], list[Feature]]:
+    """Objects per task, and the rectangles to read."""
+    by_task: dict[str, Objects] = {options.task: []} if options.task else {}
+    rectangles = []
+    for feature in _features(path, path.stat().st_mtime_ns):
+        name = options.classes.get(feature.class_name, feature.class_name).strip().lower()
+        if name == REGION:
+            rectangles.append(feature)
+        elif meaning := _meaning(name, path, options):
+            by_task.setdefault(meaning[0], []).append((feature, meaning[1]))
+    return by_task, rectangles
+
+
+@lru_cache(maxsize=4)
+def _features(path: Path, changed_ns: int) -> list[Feature]:
+    """Features of a file as it was at that time; the rectangles of a slide share them."""
+    return read_features(path)
+
+
+def _meaning(name: str, path: Path, options: ReadOptions) -> tuple[str, str | None] | None:
+    """Task and class of ours; nothing for what is to be left out."""
+    tables = {task.name: own_names(task) for task in CERBERUS.objects}
+    for task, table in tables.items():
+        if name in table:
+            return task, table[name]
+    if options.task:
+        task = object_task(options.task).name
+        table = tables[task] | {"": None}
+        return task, mapped(name, table, path, drop_unmapped=options.drop_unmapped)
+    every = {known: None for table in tables.values() for known in table}
+    mapped(name, every, path, drop_unmapped=options.drop_unmapped)
+    return None
+
+
+def _regions(rectangles: Iterable[Feature], bounds: Region, path: Path) -> list[Region]:
+    regions = []
+    for feature in rectangles:
+        rectangle = feature.rectangle()
+        region = rectangle.intersect(bounds) if rectangle else None
+        if region is None or region.is_empty:
+            what = "another shape" if rectangle is None else f"one outside at {rectangle.x}, {rectangle.y}"
+            raise DataError(
+                f"{path}: expected rectangles on the image as {REGION}, found {what}; draw a rectangle"
+            )
+        regions.append(region)
+    if not regions and max(bounds.width, bounds.height) > WHOLE_PX:
+        raise DataError(
+            f"{path}: expected a rectangle of class {REGION} on an image of {bounds.width} x {bounds.height} "
+            f"pixels (more than {WHOLE_PX}), found none; draw one around what is annotated"
+        )
+    return regions or [bounds]
+
+
+def _near(objects: Objects, region: Region) -> Objects:
+    """Those whose bounds meet the rectangle, in their order."""
+    return [found for found in objects if not found[0].bounds().intersect(region).is_empty]
+
+
+def _load(name: str, image: Path, drawn: Path, region: Region, options: ReadOptions) -> Sample:
+    by_task, _ = _read(drawn, options)
+    near = {task: _near(objects, region) for task, objects in by_task.items()}
+    slide = _open(image, options)
+    try:
+        pixels = slide.read(region, slide.mpp)
+    except SlideError as error:
+        raise DataError(str(error)) from error
+    finally:
+        slide.close()
+    return Sample(
+        pixels,
+        slide.mpp,
+        {
+            task: features_within(objects, region)
+            for task, objects in near.items()
+            if objects or task == options.task
+        },
+        source=NAME,
+        patient=tcga_patient(image.stem) or image.stem,
+        name=name,
+    )
+
+
+DATA_SET = DataSet(
+    title="QuPath: GeoJSON annotations beside images or slides",
+    licence="",
+    read=qupath,
+    takes=("drop_unmapped", "mpp", "classes", "task"),
+)
