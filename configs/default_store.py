@@ -22,7 +22,7 @@ def main(data: Path, out: Path) -> None:
         found = DATA_SETS[name]
         convert(found.read(folder, ReadOptions()), out, Conversion(name, folder, found.licence, workers=2))
     convert(synth(64, 1024, seed=1000), out, Conversion(NAME, workers=2))
-    convert(synth_tissue(64, seed=5000, per_slide=12), out, Conversion(TISSUE_NAME))
+    convert(synth_tissue(150, seed=5000, per_slide=5), out, Conversion(TISSUE_NAME))
 
 
 if __name__ == "__main__":

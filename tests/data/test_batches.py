@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from histocerb.core.errors import UsageError
 from histocerb.core.tasks import CERBERUS
 from histocerb.data.augment import NO_AUGMENTATION, AugmentParams
 from histocerb.data.batches import Batch, BatchDataset, CropParams, loader
@@ -142,3 +143,14 @@ def test_pinned_batches(store: Store) -> None:
     batch = next(iter(loader(_dataset(store), range(1), workers=0, pin_memory=True)))
     assert batch.images.is_pinned()
     assert all(target.values.is_pinned() for target in batch.targets.values())
+
+
+def test_patches_can_have_mirrored_context(store: Store) -> None:
+    bare = _dataset(store, CropParams(), 0.0)[0].images
+    wide = _dataset(store, CropParams(patch_margin_px=32), 0.0)[0].images
+    assert wide.shape[-2:] == (144 + 64, 144 + 64)
+    assert torch.equal(wide[..., 32:-32, 32:-32], bare)
+    assert torch.equal(wide[..., :32], wide[..., 33:65].flip(-1))
+    for margin_px in (-16, 8, 160):
+        with pytest.raises(UsageError, match="patch_margin_px"):
+            CropParams(patch_margin_px=margin_px)

@@ -13,6 +13,7 @@ from histocerb.data.store import Store
 from histocerb.models.config import NetworkConfig
 from histocerb.models.network import Network, module_name
 from histocerb.training.config import StageConfig
+from histocerb.training.losses import patch_loss
 from histocerb.training.module import StageModule, lr_factor
 
 HEADS = tuple(head.name for head in CERBERUS.heads if head.kind is not HeadKind.TYPE)
@@ -121,6 +122,18 @@ def test_subtyping_moves_only_its_decoders(store: Store, tiny: NetworkConfig) ->
             assert not torch.equal(before[key], value), key
         if not key.startswith(prefixes):
             assert torch.equal(before[key], value), key
+
+
+def test_the_cell_within_a_patchs_context_is_classified(store: Store, tiny: NetworkConfig) -> None:
+    (name,) = (head.name for head in CERBERUS.heads if head.kind is HeadKind.PATCH)
+    stage = StageConfig(heads=(name,), steps=1)
+    module = StageModule(Network(CERBERUS, tiny), stage, {}, seed=0).eval()
+    params = SamplerParams(3, segmentation_prob=0.0)
+    sampler = TaskSampler(store, None, params)
+    batch = BatchDataset(store, sampler, 0, CropParams(patch_margin_px=48))[0]
+    logits = module.network(batch.images.float(), margin_px=48)[name]
+    expected = patch_loss(logits, batch.targets[name].values)
+    torch.testing.assert_close(module.losses(batch)[name], expected)
 
 
 def test_a_batch_without_targets_changes_nothing(store: Store, tiny: NetworkConfig) -> None:

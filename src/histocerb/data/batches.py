@@ -13,6 +13,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from histocerb.core.config_file import STRICT
+from histocerb.core.errors import UsageError
 from histocerb.core.tasks import CELL_PX, CERBERUS, HeadKind, Task, TaskSpec
 from histocerb.data.augment import AugmentParams, place, restyle
 from histocerb.data.borders import border_weights
@@ -32,6 +33,8 @@ class CropParams:
     Attributes:
         crop_px: side of segmentation crops at 0.5 um per pixel.
         patch_px: side of the patches to classify.
+        patch_margin_px: context around them, a multiple of 16, mirrored as at the border of an image. Cells
+            of a slide have context; features of a bare patch (0, the paper's way) are partly of its padding.
         augment: random views.
         contour: eroded and contour targets ("Cerberus+"); without it eroded only.
         border_weights: whether instance heads get a weight map.
@@ -43,10 +46,18 @@ class CropParams:
 
     crop_px: int = 448
     patch_px: int = CELL_PX
+    patch_margin_px: int = 0
     augment: AugmentParams = field(default_factory=AugmentParams)
     contour: bool = True
     border_weights: bool = True
     all_labels: bool = False
+
+    def __post_init__(self) -> None:
+        if self.patch_margin_px < 0 or self.patch_margin_px % 16 or self.patch_margin_px >= self.patch_px:
+            raise UsageError(
+                "expected a patch_margin_px below patch_px that is a multiple of 16, "
+                f"found {self.patch_margin_px}; change it"
+            )
 
 
 @dataclass(frozen=True)
@@ -156,7 +167,7 @@ class BatchDataset(Dataset[Batch]):
             image = ink(rng, image, inked)
         image = restyle(rng, image, params.augment)
         if is_patch:
-            return image, _patch_target(self.spec, record.patch_class)
+            return _mirrored(image, params.patch_margin_px), _patch_target(self.spec, record.patch_class)
         arrays: Arrays = {}
         for task in self.spec.objects:
             wanted = params.all_labels or task.name == draw.task
@@ -217,6 +228,10 @@ def _patch_target(spec: TaskSpec, patch_class: str | None) -> Arrays:
     head = spec.patch.head(HeadKind.PATCH)
     assert head is not None
     return {head.name: np.array(head.channels.index(patch_class))}
+
+
+def _mirrored(image: npt.NDArray[np.uint8], margin_px: int) -> npt.NDArray[np.uint8]:
+    return np.pad(image, ((margin_px, margin_px), (margin_px, margin_px), (0, 0)), mode="reflect")
 
 
 def _collate(

@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
-from histocerb.core.tasks import HeadKind
+from histocerb.core.tasks import CELL_PX, HeadKind
 from histocerb.data.batches import Batch, HeadTarget
 from histocerb.models.network import Network, module_name
 from histocerb.training.config import StageConfig
@@ -57,7 +57,8 @@ class StageModule(pl.LightningModule):
             if target is None:
                 continue
             index = target.present.nonzero()[:, 0]
-            logits = self.network.decode(name, features.select(index))
+            margin_px = max(0, batch.images.shape[-1] - CELL_PX) // 2 if kind is HeadKind.PATCH else 0
+            logits = self.network.decode(name, features.select(index), margin_px)
             losses[name] = _loss(kind, logits, target, index)
         return losses
 
