@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import chain
@@ -76,28 +77,20 @@ def convert(
         UsageError: another process writes to the store.
         OutputError: `out` cannot be written.
     """
-    try:
-        (out / PIXELS).mkdir(parents=True, exist_ok=True)
-        with FileLock(out / _LOCK, timeout=0):
-            old, plan = read_manifest(out) if (out / MANIFEST).exists() else ((), "")
-            part = Part(out / PIXELS, work.name, f"{work.licence} {work.settings} {spec.name}")
-            new = _write_pixels(entries, part, work, spec)
-            sources = sorted({record.source for record in new})
-            kept = [record for record in old if record.source not in sources]
-            params = plan_from(plan) if split is None else split
-            records = _split(out, [*kept, *(replace(record, file=part.name) for record in new)], params)
-            file = f"{'-'.join(sources)}-{_digest(new)}.bin"
-            part.publish(out / PIXELS / file)
-            named = (replace(r, file=file) if r.file == part.name else r for r in records)
-            write_manifest(out, named, plan_text(params))
-            part.forget()
-            _remove_unused(out)
-    except Timeout as error:
-        raise UsageError(f"{out}: another process writes to this store; wait until it is done") from error
-    except OSError as error:
-        raise OutputError(
-            f"{out}: expected a folder to write a store to, found {error}; choose another"
-        ) from error
+    with _writing(out):
+        old, plan = read_manifest(out) if (out / MANIFEST).exists() else ((), "")
+        part = Part(out / PIXELS, work.name, f"{work.licence} {work.settings} {spec.name}")
+        new = _write_pixels(entries, part, work, spec)
+        sources = sorted({record.source for record in new})
+        kept = [record for record in old if record.source not in sources]
+        params = plan_from(plan) if split is None else split
+        records = _split(out, [*kept, *(replace(record, file=part.name) for record in new)], params)
+        file = f"{'-'.join(sources)}-{_digest(new)}.bin"
+        part.publish(out / PIXELS / file)
+        named = [replace(r, file=file) if r.file == part.name else r for r in records]
+        write_manifest(out, named, plan_text(params))
+        part.forget()
+        _remove_unused(out, {record.file for record in named})
     return Store(out)
 
 
@@ -109,16 +102,26 @@ def split_store(path: Path, params: SplitParams) -> Store:
         UsageError: a name in `params.external` that no sample has, or another process writes to the store.
         OutputError: the store cannot be written.
     """
-    read_manifest(path)
-    try:
-        with FileLock(path / _LOCK, timeout=0):
-            records, _ = read_manifest(path)
-            write_manifest(path, _split(path, records, params), plan_text(params))
-    except Timeout as error:
-        raise UsageError(f"{path}: another process writes to this store; wait until it is done") from error
-    except OSError as error:
-        raise OutputError(f"{path}: expected a store that can be written, found {error}") from error
+    read_manifest(path)  # before anything is made in a folder that is no store
+    with _writing(path):
+        records, _ = read_manifest(path)
+        write_manifest(path, _split(path, records, params), plan_text(params))
     return Store(path)
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    """The store, made if need be, for this process alone."""
+    try:
+        (out / PIXELS).mkdir(parents=True, exist_ok=True)
+        with FileLock(out / _LOCK, timeout=0):
+            yield
+    except Timeout as error:
+        raise UsageError(f"{out}: another process writes to this store; wait until it is done") from error
+    except OSError as error:
+        raise OutputError(
+            f"{out}: expected a folder to write a store to, found {error}; choose another"
+        ) from error
 
 
 def _split(out: Path, records: Sequence[Record], params: SplitParams) -> list[Record]:
@@ -187,9 +190,8 @@ def _digest(records: Iterable[Record]) -> str:
     return digest.hexdigest()
 
 
-def _remove_unused(out: Path) -> None:
+def _remove_unused(out: Path, used: Collection[str]) -> None:
     """Delete pixel files that no record names any more."""
-    used = {record.file for record in read_manifest(out)[0]}
     for path in (out / PIXELS).glob("*.bin"):
         if path.name not in used:
             os.unlink(path)

@@ -46,19 +46,16 @@ def outlined(image: Picture, objects: dict[str, ObjectLabels], marks: dict[str, 
     return picture
 
 
-def sheet(
-    store: Store, *, per_split: int = 6, side_px: int = 256, indices: Sequence[int] | None = None
-) -> Picture:
+def sheet(store: Store, *, per_split: int = 6, side_px: int = 256) -> Picture:
     """Contact sheet: samples of every source and split with their outlines, evenly taken from each.
 
     Args:
         store: what to look at.
         per_split: samples per source and split.
         side_px: side of the part of a sample that is shown (its middle).
-        indices: show these samples only.
     """
     groups: dict[tuple[str, str], list[int]] = {}
-    for i in range(len(store)) if indices is None else indices:
+    for i in range(len(store)):
         groups.setdefault((store.records[i].source, store.records[i].split), []).append(i)
     rows = []
     for (source, split), members in sorted(groups.items()):

@@ -15,13 +15,12 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from histocerb.core.errors import DataError
-from histocerb.core.samples import ObjectLabels, Sample
+from histocerb.core.samples import Sample
 from histocerb.data.class_names import CRAG_CLASS, GLAND
 from histocerb.data.sources.entry import DataSet, Entry, ReadOptions
 from histocerb.data.sources.images import files_by_stem, in_both, read_ids, read_rgb, same_size, subfolder
+from histocerb.data.sources.objects import of_one_class
 
 NAME = "crag"
 MPP = 0.5
@@ -63,11 +62,10 @@ def _parts(folder: Path) -> list[Path]:
 def _load(name: str, image_path: Path, label_path: Path) -> Sample:
     image, ids = read_rgb(image_path), read_ids(label_path)
     same_size(label_path, ids, image)
-    classes = {int(k): CRAG_CLASS for k in np.unique(ids) if k}
     return Sample(
         image,
         MPP,
-        {GLAND.name: ObjectLabels(ids, classes)},
+        {GLAND.name: of_one_class(ids, CRAG_CLASS)},
         source=NAME,
         patient=f"{NAME}-{name}",
         name=name,

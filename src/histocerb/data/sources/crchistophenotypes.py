@@ -9,7 +9,7 @@ Layout as published, in `CRCHistoPhenotypes_2016_04_28/Classification`::
 The centres are MATLAB's: the middle of the first pixel is (1, 1). Ours have pixel corners at integers, where
 it is (0.5, 0.5): 0.5 is taken off. A centre up to a pixel outside the image is moved to its edge. Only these
 nuclei have a class; those of the folder `Detection` beside it, which are more, have none and are not read.
-Patients (9) are not published: each image counts as one.
+Patients are not published: each image counts as one.
 """
 
 from __future__ import annotations

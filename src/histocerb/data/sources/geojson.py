@@ -32,7 +32,7 @@ from histocerb.data.class_names import REGION, mapped, object_task, own_names
 from histocerb.data.sources.entry import DataSet, Entry, ReadOptions
 from histocerb.data.sources.features import Feature, read_features
 from histocerb.data.sources.images import IMAGE_ENDINGS, files_by_stem, in_both, tcga_patient
-from histocerb.data.sources.outlined import Objects, features_within
+from histocerb.data.sources.outlined import Objects, cut, features_within
 from histocerb.slides.reader import Slide, open_slide
 
 NAME = "qupath"
@@ -159,12 +159,7 @@ def _load(name: str, image: Path, drawn: Path, region: Region, options: ReadOpti
     by_task, _ = _read(drawn, options)
     near = {task: _near(objects, region) for task, objects in by_task.items()}
     slide = _open(image, options)
-    try:
-        pixels = slide.read(region, slide.mpp)
-    except SlideError as error:
-        raise DataError(str(error)) from error
-    finally:
-        slide.close()
+    pixels = cut(slide, region)
     return Sample(
         pixels,
         slide.mpp,

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from histocerb.core.errors import DataError
-from histocerb.core.samples import ObjectLabels, Sample
+from histocerb.core.samples import Sample
 from histocerb.data.class_names import GLAND, GLAS_CLASS
 from histocerb.data.sources.entry import DataSet, Entry, ReadOptions
 from histocerb.data.sources.images import (
@@ -33,6 +33,7 @@ from histocerb.data.sources.images import (
     same_size,
     stem_in_table,
 )
+from histocerb.data.sources.objects import of_one_class
 
 NAME = "glas"
 MPP = 0.62
@@ -75,11 +76,10 @@ def glas(folder: Path, options: ReadOptions) -> list[Entry]:
 def _load(image_path: Path, label_path: Path, patient: str) -> Sample:
     image, ids = read_rgb(image_path), _separate(read_ids(label_path))
     same_size(label_path, ids, image)
-    classes = {int(k): GLAS_CLASS for k in np.unique(ids) if k}
     return Sample(
         image,
         MPP,
-        {GLAND.name: ObjectLabels(ids, classes)},
+        {GLAND.name: of_one_class(ids, GLAS_CLASS)},
         source=NAME,
         patient=patient,
         name=image_path.stem,

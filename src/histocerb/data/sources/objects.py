@@ -13,6 +13,11 @@ from histocerb.core.samples import ObjectLabels
 from histocerb.data.class_names import mapped
 
 
+def of_one_class(ids: npt.NDArray[np.int32], name: str) -> ObjectLabels:
+    """Objects that are all of the class `name`."""
+    return ObjectLabels(ids, {int(k): name for k in np.unique(ids) if k})
+
+
 def typed(
     ids: npt.NDArray[np.int32],
     code_of: Mapping[int, int],

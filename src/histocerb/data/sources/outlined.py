@@ -1,4 +1,4 @@
-"""From outlines on a slide to the objects of a rectangle of it."""
+"""A rectangle of a slide: its pixels, and the objects that outlines on the slide put into it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,29 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from histocerb.core.errors import DataError, SlideError
 from histocerb.core.geometry import Region
 from histocerb.core.outlines import Outlines
 from histocerb.core.samples import ObjectLabels
 from histocerb.data.sources.features import Feature
+from histocerb.slides.reader import Slide
 
 Objects = list[tuple[Feature, str | None]]
 """Annotations of one task with their class of ours."""
+
+
+def cut(slide: Slide, region: Region) -> npt.NDArray[np.uint8]:
+    """Pixels of a rectangle at the slide's own resolution; the slide is closed.
+
+    Raises:
+        DataError: they cannot be read.
+    """
+    try:
+        return slide.read(region, slide.mpp)
+    except SlideError as error:
+        raise DataError(str(error)) from error
+    finally:
+        slide.close()
 
 
 def objects_within(

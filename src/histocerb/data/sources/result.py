@@ -34,7 +34,7 @@ from histocerb.core.wkb import decode_polygons
 from histocerb.data.class_names import mapped, own_names
 from histocerb.data.sources.entry import DataSet, Entry, ReadOptions
 from histocerb.data.sources.images import stem_in_table, tcga_patient
-from histocerb.data.sources.outlined import objects_within
+from histocerb.data.sources.outlined import cut, objects_within
 from histocerb.slides.reader import Slide, open_slide
 
 NAME = "result"
@@ -147,12 +147,7 @@ def _rounded(x: float, y: float, width: float, height: float) -> Region:
 def _load(name: str, folder: Path, region: Region, options: ReadOptions) -> Sample:
     manifest = _json(folder / _MANIFEST)
     slide = _slide(manifest, folder)
-    try:
-        image = slide.read(region, slide.mpp)
-    except SlideError as error:
-        raise DataError(str(error)) from error
-    finally:
-        slide.close()
+    image = cut(slide, region)
     path = folder / _OBJECTS
     rows = _rows(path, region)
     found = [task for task in CERBERUS.objects if task.kind in manifest.get("counts", {})]

@@ -59,16 +59,8 @@ def _plan(kind: int, u: Floats) -> tuple[Colour, float, float, Colour, float, fl
     none = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     if kind == _LYMPHOCYTE:
         r = 4.7 + 1.2 * u[1]
-        return (
-            none,
-            0.0,
-            0.0,
-            (1.55 * dark, 0.28, 0.0, 0.05, 0.15, 0.96),
-            r * (1.0 + 0.12 * u[2]),
-            r * (1.0 - 0.1 * u[3]),
-            1,
-            0.0,
-        )
+        nucleus = (1.55 * dark, 0.28, 0.0, 0.05, 0.15, 0.96)
+        return none, 0.0, 0.0, nucleus, r * (1.0 + 0.12 * u[2]), r * (1.0 - 0.1 * u[3]), 1, 0.0
     if kind == _PLASMA:
         r = 4.6 + 1.0 * u[1]
         body = (0.42 + 0.2 * u[4], 0.42, 0.0, 0.07, 0.0, 0.8)
@@ -76,44 +68,20 @@ def _plan(kind: int, u: Floats) -> tuple[Colour, float, float, Colour, float, fl
     if kind == _EOSINOPHIL:
         r = 2.9 + 0.5 * u[1]
         body = (0.05, 0.45, 0.55 + 0.4 * u[4], 0.06, 0.0, 0.93)
-        return (
-            body,
-            2.5 * r,
-            2.05 * r,
-            (1.35 * dark, 0.4, 0.1, 0.05, 0.1, 0.95),
-            1.05 * r,
-            0.95 * r,
-            2,
-            0.95 * r,
-        )
+        nucleus = (1.35 * dark, 0.4, 0.1, 0.05, 0.1, 0.95)
+        return body, 2.5 * r, 2.05 * r, nucleus, 1.05 * r, 0.95 * r, 2, 0.95 * r
     if kind == _NEUTROPHIL:
         r = 2.3 + 0.5 * u[1]
         body = (0.06, 0.22, 0.0, 0.08, 0.0, 0.7)
         lobes = 3 + int(1.99 * u[2])
-        return (
-            body,
-            2.6 * r,
-            2.3 * r,
-            (1.75 * dark, 0.3, 0.0, 0.06, 0.0, 0.97),
-            1.1 * r,
-            0.85 * r,
-            lobes,
-            1.25 * r,
-        )
+        nucleus = (1.75 * dark, 0.3, 0.0, 0.06, 0.0, 0.97)
+        return body, 2.6 * r, 2.3 * r, nucleus, 1.1 * r, 0.85 * r, lobes, 1.25 * r
     if kind == _CONNECTIVE:
         colour = ((0.85 + 0.5 * u[4]) * dark, 0.3, 0.0, 0.1, 0.25, 0.92)
         return none, 0.0, 0.0, colour, 7.0 + 5.0 * u[1], 1.9 + 1.6 * u[2] ** 2, 1, 0.0
     r = 6.5 + 1.5 * u[1]
-    return (
-        (0.3, 0.4, 0.0, 0.1, 0.0, 0.8),
-        1.8 * r,
-        1.5 * r,
-        (1.3, 0.3, 0.0, 0.1, 0.5, 0.95),
-        r,
-        0.8 * r,
-        1,
-        0.0,
-    )
+    body, nucleus = (0.3, 0.4, 0.0, 0.1, 0.0, 0.8), (1.3, 0.3, 0.0, 0.1, 0.5, 0.95)
+    return body, 1.8 * r, 1.5 * r, nucleus, r, 0.8 * r, 1, 0.0
 
 
 @compiled
