@@ -20,10 +20,13 @@ from histocerb.data.batches import CropParams
 from histocerb.data.sampler import SamplerParams
 from histocerb.inference.pipeline import WorkSettings
 from histocerb.training.config import StageConfig, TrainConfig, ValidationConfig
+from histocerb.training.experiment.files import ExperimentEntry, RowEntry, RunEntry
+from histocerb.training.experiment.plan import Column, Section
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 CONFIGS = (WorkSettings, TrainConfig, StageConfig, SamplerParams, CropParams, AugmentParams, ValidationConfig)
+EXPERIMENTS = (ExperimentEntry, RowEntry, RunEntry, Section, Column)
 MAKE_TARGETS = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
@@ -101,7 +104,7 @@ def test_every_command_and_option_is_in_the_reference():
         assert named == options(command), words
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.__name__)
+@pytest.mark.parametrize("config", [*CONFIGS, *EXPERIMENTS], ids=lambda config: config.__name__)
 def test_every_key_is_in_the_reference(config):
     named = set(re.findall(r"`\[*([\w.]+)\]*`", text_of(ROOT / "docs/reference/configuration.md")))
     assert {field.name for field in fields(config)} <= {name.split(".")[-1] for name in named}
@@ -125,7 +128,9 @@ def _defaults(config):
 
 @pytest.mark.parametrize(("page", "block"), all_blocks("toml"))
 def test_configurations_are_valid(page, block):
-    assert TypeAdapter(TrainConfig).validate_python(tomllib.loads(block)).stages
+    document = tomllib.loads(block)
+    model = ExperimentEntry if "rows" in document else TrainConfig
+    assert TypeAdapter(model).validate_python(document).name
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda path: path.name)

@@ -157,9 +157,9 @@ def test_evaluate_writes_valid_json(cli, store, tmp_path):
     shown = cli("evaluate", "--data", store, "--out", tmp_path / "report.json", "--split", "train")
     assert shown.code == 0, shown.err
     report = json.loads((tmp_path / "report.json").read_text(), parse_constant=pytest.fail)
-    assert report["split"] == "train"
-    assert report["sources"]["test"]["gland"]["dice"]["n"] == 3
-    assert shown.out.splitlines()[1].split()[:3] == ["test", "gland", "3"]
+    assert report["data"]["splits"] == ["train"]
+    assert report["summary"]["test"]["gland"]["dice"]["n"] == 3
+    assert shown.out.splitlines()[1].split()[:3] == ["all", "gland", "3"]
 
 
 @pytest.mark.usefixtures("colour_model")

@@ -92,7 +92,11 @@ def test_reports_of_rounds(cli, folder, tmp_path):
     assert cli("data", "labelled", folder, *words).code == 0
     for number, mean in enumerate((0.5, 0.7)):
         figure = {"n": 30, "mean": mean, "sd": 0.1, "low": mean - 0.05, "high": mean + 0.05}
-        document = {"split": "valid", "sources": {"glas": {"gland": {"pq": figure}}}}
+        document = {
+            "data": {"splits": ["valid"]},
+            "images": [{"source": "glas"}],
+            "summary": {"all": {}, "glas": {"gland": {"pq": figure}}},
+        }
         (tmp_path / f"{number}.json").write_text(json.dumps(document))
     reports = [word for k in (0, 1) for word in ("--report", f"{k}={tmp_path / f'{k}.json'}")]
     shown = cli("data", "rounds", tmp_path / "store", *reports)

@@ -16,11 +16,16 @@ def summary(mean, half=0.05, n=20):
 
 def report(path, figures, split="valid"):
     """As `histocerb evaluate` writes it; `figures` per source and task, a patch task beside them."""
-    sources = {
+    per_source = {
         source: {task: {"pq": found, "dice": summary(0.9)}} for (source, task), found in figures.items()
     }
-    sources["patches"] = {"tissue": {"patches": 5, "accuracy": 0.8}}
-    document = {"model": {"name": "m", "sha256": "0"}, "store": "s", "split": split, "sources": sources}
+    per_source["patches"] = {"tissue": {"n": 5, "accuracy": summary(0.8)}}
+    document = {
+        "model": {"path": "m", "sha256": "0"},
+        "data": {"store": "s", "splits": [split]},
+        "images": [{"source": source} for source in per_source],
+        "summary": {"all": {"gland": {"pq": summary(0.1)}}, **per_source},
+    }
     path.write_text(json.dumps(document))
     return path
 
@@ -95,7 +100,8 @@ def test_wrong_reports(path, tmp_path):
         record(path, -1, report(tmp_path / "r.json", good))
     with pytest.raises(DataError, match="found none"):
         record(path, 1, report(tmp_path / "empty.json", {}))
-    for content in ("{", "[]", "{}", '{"split": "valid", "sources": {"a": {"b": {"pq": 3}}}}'):
+    wrong = '{"data": {"splits": []}, "images": [{"source": "a"}], "summary": {"a": {"b": {"pq": 3}}}}'
+    for content in ("{", "[]", "{}", wrong):
         (tmp_path / "bad.json").write_text(content)
         with pytest.raises(DataError, match=r"bad\.json: expected a report"):
             record(path, 1, tmp_path / "bad.json")

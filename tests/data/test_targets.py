@@ -87,8 +87,8 @@ def test_types_classes_groups_and_the_unknown() -> None:
     ids = np.array([[0, 1, 2, 3, 9]], np.int32)
     classes = {1: "plasma", 2: "inflammatory", 9: "connective", 70: "epithelial"}
     target = type_target(ids, classes, NUCLEI)
-    names = [type_rows(NUCLEI)[row] for row in target[0]]
-    assert names == ["", "plasma", "inflammatory", "", "connective"]
+    rows = [*type_rows(NUCLEI), "unknown"]
+    assert [rows[row] for row in target[0]] == ["", "plasma", "inflammatory", "unknown", "connective"]
     channels = np.array(NUCLEI.heads[1].channels)
     right = [set(channels[membership(NUCLEI)[row]]) for row in target[0]]
     assert right[0] == right[3] == set()
@@ -101,7 +101,8 @@ def test_membership_of_classes_is_the_identity(name: str) -> None:
     task = CERBERUS.task(name)
     table = membership(task)
     n = len(task.classes)
-    assert table.shape == (1 + n + len(task.groups), 1 + n)
+    assert table.shape == (1 + n + len(task.groups) + 1, 1 + n)
     assert np.array_equal(table[1 : n + 1, 1:], np.eye(n, dtype=bool))
     assert not table[0].any()
+    assert not table[-1].any()
     assert not table[:, 0].any()

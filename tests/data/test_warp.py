@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histocerb.data.warp import grown, warp_ids, warp_image
+from histocerb.data.warp import _linear, _nearest, grown, warp_ids, warp_image
 
 
 def _pair(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -63,3 +63,35 @@ def test_grown_has_the_old_output_in_its_middle() -> None:
     matrix = _matrix(np.array([[0.9, 0.2], [-0.2, 0.9]]), (3.3, 11.1))
     wide = warp_ids(ids, grown(matrix, 4), 18)
     assert np.array_equal(wide[4:-4, 4:-4], warp_ids(ids, matrix, 10))
+
+
+@given(
+    turns=st.integers(0, 3),
+    mirror=st.booleans(),
+    x=st.integers(-4, 40),
+    y=st.integers(-4, 30),
+    off=st.sampled_from((0.0, 0.25, 0.5)),
+    stretch=st.sampled_from((1.0, 1.0, -1.0, 1.25)),
+    side=st.integers(1, 24),
+)
+@settings(max_examples=150, deadline=None)
+def test_plain_cuts_are_what_the_general_way_gives(
+    turns: int, mirror: bool, x: int, y: int, off: float, stretch: float, side: int
+) -> None:
+    """Crops that only turn and mirror are slices of the source; elsewhere they cannot be."""
+    rng = np.random.default_rng(3)
+    image = rng.integers(0, 256, (30, 40, 3)).astype(np.uint8)
+    ids = rng.integers(0, 70_000, (30, 40)).astype(np.int32)
+    linear = np.linalg.matrix_power(np.array([[0.0, -1.0], [1.0, 0.0]]), turns) * [
+        -1.0 if mirror else 1.0,
+        stretch,
+    ]
+    matrix = _matrix(linear, (x + off, y))
+    slow_image, slow_ids = np.empty((side, side, 3), np.uint8), np.empty((side, side), np.int32)
+    _linear(image, matrix, slow_image)
+    _nearest(ids, matrix, slow_ids)
+    found = warp_image(image, matrix, side)
+    assert np.array_equal(found, slow_image)
+    assert np.array_equal(warp_ids(ids, matrix, side), slow_ids)
+    assert found.flags.c_contiguous
+    assert not np.shares_memory(found, image)

@@ -9,10 +9,9 @@ import pytest
 import torch
 
 from histocerb.core.errors import CheckpointError
-from histocerb.core.tasks import CERBERUS
-from histocerb.models.config import NETWORKS, SMALL
+from histocerb.models.config import NETWORKS
 from histocerb.models.network import Network
-from histocerb.models.released import import_released, load_encoder
+from histocerb.models.released import import_released
 
 
 def _reference() -> ModuleType:
@@ -57,13 +56,13 @@ def test_tissue_cells_of_448_and_1312_windows_begin_at_feature_9(
 ) -> None:
     network = import_released(_save(state, tmp_path / "weights.tar"))
     images = torch.rand(1, 3, 448, 448, generator=torch.Generator().manual_seed(2)) * 255
-    head = ["tissue.patch"]
+    name = "tissue.patch"
     with torch.inference_mode():
-        cell = network(images, margin_px=152, heads=head)["tissue.patch"]
-        grid = network(images, margin_px=0, heads=head)["tissue.patch"]
         features = network.encode(images)
-        wide = network.decode("tissue.patch", network.encode(torch.zeros(1, 3, 1312, 1312)), 152)
+        cell, grid = (network.decode(name, features, margin_px) for margin_px in (152, 0))
         expected = network.decoders["tissue_patch"](features.levels[-1][:, :, 9:18, 9:18], 0)
+    with torch.device("meta"):
+        wide = Network(network.spec, network.config)(torch.zeros(1, 3, 1312, 1312), 152, heads=[name])[name]
     assert cell.shape == (1, 9, 1, 1)
     assert grid.shape == (1, 9, 3, 3)
     assert wide.shape == (1, 9, 7, 7)
@@ -122,13 +121,3 @@ def test_other_state_dicts_are_refused(tmp_path: Path) -> None:
     torch.save({"conv1.weight": torch.zeros(1)}, tmp_path / "resnet.pth")
     with pytest.raises(CheckpointError, match=r"'desc'.*conv1\.weight"):
         import_released(tmp_path / "resnet.pth")
-
-
-def test_encoder_loads_torchvision_names(state: dict[str, torch.Tensor], tmp_path: Path) -> None:
-    resnet = {k.removeprefix("backbone."): v for k, v in state.items() if k.startswith("backbone.")}
-    torch.save(resnet, tmp_path / "resnet34.pth")
-    network = Network(CERBERUS, NETWORKS["resnet34"])
-    load_encoder(network, tmp_path / "resnet34.pth")
-    torch.testing.assert_close(network.encoder.stages[2][1].conv2.weight, resnet["layer3.1.conv2.weight"])
-    with pytest.raises(CheckpointError, match=r"conv1\.weight.*\[32, 3, 7, 7\]"):
-        load_encoder(Network(CERBERUS, SMALL), tmp_path / "resnet34.pth")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,9 @@ from histocerb.data.convert import convert
 from histocerb.data.sources.entry import as_entries
 from histocerb.data.store import Store
 from histocerb.models.config import EncoderConfig, NetworkConfig
+from histocerb.training.hardware import Hardware
+from histocerb.training.journal import Journal
+from histocerb.training.stage import Place
 
 TINY = NetworkConfig(
     EncoderConfig(blocks=(1, 1, 1), widths=(16, 16, 16, 32), stem_stride=2), head_width=8, patch_width=8
@@ -56,3 +61,36 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 @pytest.fixture
 def tiny() -> NetworkConfig:
     return TINY
+
+
+@pytest.fixture(scope="session")
+def recipe(store: Store) -> dict[str, Any]:
+    """A run of two short stages on the tiny network, as a configuration file would give it."""
+    heads = [head.name for head in CERBERUS.heads]
+    types = [name for name in heads if name.endswith("type")]
+    return {
+        "name": "tiny",
+        "store": str(store.path),
+        "seed": 3,
+        "workers": 0,
+        "save_every": 4,
+        "validation": {"images": 1},
+        "stages": [
+            {"heads": [name for name in heads if name not in types], "steps": 10},
+            {"heads": types, "steps": 6, "freeze": True, "schedule": "cosine"},
+        ],
+        "network": {
+            "head_width": 8,
+            "patch_width": 8,
+            "encoder": {"blocks": [1, 1, 1], "widths": [16, 16, 16, 32], "stem_stride": 2},
+        },
+        "sampler": {"batch_size": 3},
+        "crops": {"crop_px": 48},
+    }
+
+
+@pytest.fixture
+def place(store: Store, tmp_path: Path) -> Place:
+    """The first stage of a run, on the processor."""
+    journal = Journal(tmp_path / "journal.csv", (10, 6))
+    return Place(1, store, tmp_path, journal, Hardware("cpu"))

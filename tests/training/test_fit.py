@@ -1,6 +1,12 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import random
+import shutil
+import signal
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,44 +14,44 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
+from PIL import Image
 
-from histocerb.core.config_file import read_config
+from histocerb.core.config_file import read_config, validated
 from histocerb.core.errors import HistocerbError, UsageError
+from histocerb.core.tasks import CERBERUS
+from histocerb.data.convert import split_store
+from histocerb.data.splits import SplitParams
 from histocerb.data.store import Store
 from histocerb.models.checkpoint import load_checkpoint
 from histocerb.training.config import TrainConfig
 from histocerb.training.fit import fit
+from histocerb.training.journal import Journal
 
-TOML = """
-name = "tiny"
-store = "{store}"
-seed = 3
-workers = {workers}
-save_every = 4
-validation = {{ every = 5, images = 2 }}
-[[stages]]
-heads = ["nuclei.instance", "gland.instance", "lumen.instance", "tissue.patch"]
-steps = 10
-[[stages]]
-heads = ["nuclei.type", "gland.type"]
-freeze = true
-steps = 6
-schedule = "cosine"
-[network]
-head_width = 8
-patch_width = 8
-encoder = {{ blocks = [1, 1, 1], widths = [16, 16, 16, 32], stem_stride = 2 }}
-[sampler]
-batch_size = 3
-[crops]
-crop_px = 48
-"""
+Recipe = dict[str, Any]
+EVERYTHING = {
+    "optimizer": "adamw",
+    "weight_decay": 0.05,
+    "warmup": 0.2,
+    "clip_norm": 1.0,
+    "accumulate": 2,
+    "ema": 0.9,
+}
+"""Options of a stage whose state must survive an interruption."""
 
 
-def _config(store: Store, tmp_path: Path, workers: int = 0, text: str = TOML) -> TrainConfig:
-    path = tmp_path / "run.toml"
-    path.write_text(text.format(store=store.path.as_posix(), workers=workers))
-    return read_config(path, TrainConfig)
+def _config(recipe: Recipe, **run: Any) -> TrainConfig:
+    return validated(recipe | run, TrainConfig, "recipe")
+
+
+def _with_everything(recipe: Recipe, **run: Any) -> TrainConfig:
+    stages = [stage | EVERYTHING for stage in recipe["stages"]]
+    return _config(recipe, stages=stages, precision="bf16", **run)
+
+
+@pytest.fixture
+def unvalidated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs end without the validation of their model, which takes longer than they do."""
+    monkeypatch.setattr("histocerb.training.fit.validate", lambda *_: {"summary": {}})
 
 
 class _StopAt(Callback):
@@ -59,36 +65,176 @@ class _StopAt(Callback):
             raise RuntimeError("killed")
 
 
+def _assert_same(one: Path, other: Path) -> None:
+    states = [load_checkpoint(folder).network.state_dict() for folder in (one, other)]
+    assert states[0].keys() == states[1].keys()
+    for key, value in states[0].items():
+        assert torch.equal(value, states[1][key]), key
+
+
+def test_interrupted_run_ends_with_the_same_bits(recipe: Recipe, tmp_path: Path) -> None:
+    config = _config(recipe, validation={"every": 6, "images": 1})
+    whole = fit(config, tmp_path / "whole", device="cpu")
+    other = replace(config, workers=1, save_every=2)
+    with pytest.raises(RuntimeError, match="killed"):
+        fit(other, tmp_path / "cut", callbacks=(_StopAt(7),), device="cpu")
+    cut = fit(other, tmp_path / "cut", device="cpu")
+    _assert_same(whole, cut)
+    reports = [json.loads((tmp_path / name / "validation.json").read_text()) for name in ("whole", "cut")]
+    assert reports[0]["summary"] == reports[1]["summary"]
+    journals = [Journal(tmp_path / name / "journal.csv", ()).rows() for name in ("whole", "cut")]
+    told = [[(r.stage, r.step, r.name) for r in rows if r.name.startswith("valid")] for rows in journals]
+    assert told[0] == told[1]
+    assert len(told[0]) == len(set(told[0])) > 0
+
+
+@pytest.mark.usefixtures("unvalidated")
 @pytest.mark.parametrize("stops", [(6,), (9, 5)])
-def test_interrupted_run_ends_with_the_same_bits(
-    store: Store, tmp_path: Path, stops: tuple[int, ...]
+def test_every_option_is_resumed_to_the_same_bits(
+    recipe: Recipe, tmp_path: Path, stops: tuple[int, ...]
 ) -> None:
-    whole = load_checkpoint(fit(_config(store, tmp_path), tmp_path / "whole", device="cpu"))
-    config = _config(store, tmp_path, workers=1)
+    config = _with_everything(recipe)
+    whole = fit(config, tmp_path / "whole", device="cpu")
+    other = replace(config, save_every=2, pictures_every=5)
     for stop in stops:
         with pytest.raises(RuntimeError, match="killed"):
-            fit(config, tmp_path / "cut", callbacks=(_StopAt(stop),), device="cpu")
-    cut = load_checkpoint(fit(config, tmp_path / "cut", device="cpu"))
-    for key, value in whole.network.state_dict().items():
-        assert torch.equal(value, cut.network.state_dict()[key]), key
-    assert cut.facts["config"]["seed"] == 3
-    reports = [json.loads((tmp_path / name / "validation.json").read_text()) for name in ("whole", "cut")]
-    assert reports[0] == reports[1]
-    assert all(figures["dice"]["n"] >= 1 for figures in reports[0]["squares"].values())
+            fit(other, tmp_path / "cut", callbacks=(_StopAt(stop),), device="cpu")
+    _assert_same(whole, fit(other, tmp_path / "cut", device="cpu"))
 
 
-def test_a_folder_belongs_to_one_configuration(store: Store, tmp_path: Path) -> None:
-    fit(_config(store, tmp_path), tmp_path / "run", device="cpu")
-    other = _config(store, tmp_path, text=TOML.replace("seed = 3", "seed = 4"))
+def test_killed_at_random_moments_with_every_option(recipe: Recipe, tmp_path: Path) -> None:
+    """Real processes, killed with SIGKILL wherever they are: while they save, too."""
+    config = _with_everything(recipe, save_every=1)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["histocerb.training.fit"])
+
+    def start(out: Path) -> Any:
+        process = context.Process(target=fit, args=(config, out, (), "cpu"))
+        process.start()
+        return process
+
+    began = time.monotonic()
+    whole = start(tmp_path / "whole")
+    whole.join()
+    whole_s, chance, kills = time.monotonic() - began, random.Random(1), 0
+    assert whole.exitcode == 0
+    for _ in range(6):
+        process = start(tmp_path / "cut")
+        process.join(timeout=chance.uniform(0.2, 0.8) * whole_s if kills < 3 else None)
+        if process.is_alive():
+            process.kill()
+            process.join()
+            assert process.exitcode == -signal.SIGKILL
+            kills += 1
+        elif process.exitcode == 0:
+            break
+    assert kills
+    _assert_same(tmp_path / "whole" / "model", tmp_path / "cut" / "model")
+
+
+def test_a_run_folder_tells_what_was_done(recipe: Recipe, store: Store, tmp_path: Path) -> None:
+    config = _config(recipe, pictures_every=5)
+    model = fit(config, tmp_path, device="cpu")
+    assert validated(json.loads((tmp_path / "config.json").read_text()), TrainConfig, "file") == config
+    facts = json.loads((tmp_path / "facts.json").read_text())
+    checkpoint = load_checkpoint(model)
+    assert checkpoint.facts["data"] == facts["data"]
+    assert checkpoint.facts["git"] == facts["git"]
+    assert checkpoint.facts["config"]["seed"] == facts["seed"] == 3
+    report = json.loads((tmp_path / "validation.json").read_text())
+    assert report["model"]["sha256"] == checkpoint.sha256
+    assert report["data"]["fingerprint"] == facts["data"]["fingerprint"]
+    assert {task for tasks in report["summary"].values() for task in tasks} <= {
+        t.name for t in CERBERUS.tasks
+    }
+    with Image.open(tmp_path / "curves.png") as picture:
+        assert picture.width > 0
+    assert [path.name for path in sorted((tmp_path / "pictures").iterdir())] == [
+        f"stage-{stage}-step-{step:06}.png" for stage, step in ((1, 5), (1, 10), (2, 5))
+    ]
+    rows = Journal(tmp_path / "journal.csv", ()).rows()
+    assert {(row.stage, row.step) for row in rows if row.name == "lr"} == {(1, 10), (2, 6)}
+    before = (tmp_path / "journal.csv").read_text()
+    fit(config, tmp_path, device="cpu")  # nothing is left to do
+    assert (tmp_path / "journal.csv").read_text() == before
+    assert load_checkpoint(model).sha256 == checkpoint.sha256
+
+
+@pytest.mark.usefixtures("unvalidated")
+def test_a_folder_belongs_to_one_configuration_and_its_data(
+    recipe: Recipe, store: Store, tmp_path: Path
+) -> None:
+    short = recipe | {"stages": [{"heads": ["gland.instance"], "steps": 2}]}
+    fit(_config(short), tmp_path / "run", device="cpu")
     with pytest.raises(UsageError, match="another configuration"):
-        fit(other, tmp_path / "run", device="cpu")
+        fit(_config(short, seed=4), tmp_path / "run", device="cpu")
+    with pytest.raises(UsageError, match="another configuration"):
+        fit(_config(short, precision="bf16"), tmp_path / "run", device="cpu")
+    moved = shutil.copytree(store.path, tmp_path / "moved")
+    free = {"store": str(moved), "workers": 1, "save_every": 1, "pictures_every": 1}
+    fit(_config(short, **free), tmp_path / "run", device="cpu")
+    other = tmp_path / "other"
+    shutil.copytree(store.path, other)
+    split_store(other, SplitParams(valid_fraction=0.5, seed=9))
+    with pytest.raises(UsageError, match="expected the data that the run in"):
+        fit(_config(short, store=str(other)), tmp_path / "run", device="cpu")
 
 
-def test_a_loss_that_is_not_finite_ends_the_run(store: Store, tmp_path: Path) -> None:
-    text = TOML.replace("steps = 10", "steps = 10\nlr = 1e30").replace("every = 5, ", "")
-    config = _config(store, tmp_path, text=text)
-    with pytest.raises(HistocerbError, match="not finite"):
+@pytest.mark.usefixtures("unvalidated")
+def test_a_run_of_an_earlier_version_goes_on(recipe: Recipe, tmp_path: Path) -> None:
+    """Options that were not there yet have their defaults, which do what was done then."""
+    short = recipe | {"stages": [{"heads": ["gland.instance"], "steps": 2}]}
+    config = _config(short)
+    model = fit(config, tmp_path, device="cpu")
+    document = json.loads((tmp_path / "config.json").read_text())
+    for name in ("precision", "devices", "logger", "start_from", "workers"):
+        del document[name]
+    for name in EVERYTHING:
+        del document["stages"][0][name]
+    (tmp_path / "config.json").write_text(json.dumps(document))
+    assert fit(config, tmp_path, device="cpu") == model
+
+
+def test_one_task_alone_gives_a_model_of_one_task(recipe: Recipe, tmp_path: Path) -> None:
+    config = _config(recipe, stages=[{"heads": ["gland.instance"], "steps": 2}])
+    checkpoint = load_checkpoint(fit(config, tmp_path, device="cpu"))
+    assert [task.name for task in checkpoint.network.spec.tasks] == ["gland"]
+    assert not any("nuclei" in key for key in checkpoint.network.state_dict())
+    report = json.loads((tmp_path / "validation.json").read_text())
+    assert {task for tasks in report["summary"].values() for task in tasks} <= {"gland"}
+
+
+@pytest.mark.usefixtures("unvalidated")
+def test_subtyping_on_a_trained_checkpoint_moves_nothing_else(recipe: Recipe, tmp_path: Path) -> None:
+    segmenting, typing = recipe["stages"]
+    first = fit(_config(recipe, stages=[segmenting | {"steps": 2}]), tmp_path / "first", device="cpu")
+    second = _config(recipe, stages=[typing | {"steps": 2}], start_from=str(first), subtyping_loss="ce")
+    before = load_checkpoint(first)
+    after = load_checkpoint(fit(second, tmp_path / "second", device="cpu"))
+    assert {head.name for head in after.network.spec.heads} == {head.name for head in CERBERUS.heads}
+    state = after.network.state_dict()
+    assert all(torch.equal(state[key], value) for key, value in before.network.state_dict().items())
+    assert after.facts["started_from"] == before.sha256
+
+
+@pytest.mark.usefixtures("unvalidated")
+def test_a_loss_that_is_not_finite_ends_the_run(recipe: Recipe, tmp_path: Path) -> None:
+    config = _config(recipe, stages=[recipe["stages"][0] | {"lr": 1e30}])
+    with pytest.raises(HistocerbError, match=r"the loss of .*\.\w+.* is not finite at step 4; lower"):
         fit(config, tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run" / "stage-1" / "last.ckpt").exists()
+
+
+TOML = """
+name = "tiny"
+store = "{store}"
+seed = 3
+[[stages]]
+heads = ["nuclei.type"]
+steps = 10
+[crops]
+crop_px = 48
+"""
 
 
 @pytest.mark.parametrize(
@@ -97,11 +243,17 @@ def test_a_loss_that_is_not_finite_ends_the_run(store: Store, tmp_path: Path) ->
         (("seed = 3", "sead = 3"), "unknown key 'sead'; did you mean 'seed'"),
         (("crop_px = 48", "crop_pix = 48"), r"unknown key 'crops\.crop_pix'; did you mean 'crop_px'"),
         (("steps = 10", "steps = -1"), "steps.*greater than 0"),
-        (("nuclei.type", "nuclei.typo"), "no head 'nuclei.typo'; cerberus has"),
+        (("nuclei.type", "nuclei.typo"), r"no head 'nuclei\.typo'; cerberus has"),
+        (("seed = 3", "network = 'resnet7'"), "no network 'resnet7'; known are resnet18"),
+        (("seed = 3", "tasks = 'hydra'"), "no task preset 'hydra'; known are cerberus"),
+        (("seed = 3", "devices = 9999"), "expected 9999 cuda devices for 'cuda', found"),
     ],
 )
 def test_wrong_configurations_say_what_is_wrong(
     store: Store, tmp_path: Path, change: tuple[str, str], message: str
 ) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(TOML.replace(*change).format(store=store.path.as_posix()))
     with pytest.raises(UsageError, match=message):
-        fit(_config(store, tmp_path, text=TOML.replace(*change)), tmp_path / "run", device="cpu")
+        fit(read_config(path, TrainConfig), tmp_path / "run", device="cuda" if "cuda" in message else "cpu")
+    assert not (tmp_path / "run").exists()

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
-import numpy as np
-import pytest
 import torch
 
 from histocerb.core.tasks import CERBERUS, HeadKind
@@ -14,7 +13,7 @@ from histocerb.models.config import NetworkConfig
 from histocerb.models.network import Network, module_name
 from histocerb.training.config import StageConfig
 from histocerb.training.losses import patch_loss
-from histocerb.training.module import StageModule, lr_factor
+from histocerb.training.module import StageModule
 
 HEADS = tuple(head.name for head in CERBERUS.heads if head.kind is not HeadKind.TYPE)
 TYPES = tuple(head.name for head in CERBERUS.heads if head.kind is HeadKind.TYPE)
@@ -145,12 +144,36 @@ def test_a_batch_without_targets_changes_nothing(store: Store, tiny: NetworkConf
     assert all(parameter.grad is None for parameter in module.network.parameters())
 
 
-def test_schedules() -> None:
-    paper = StageConfig(heads=HEADS, steps=90_000)
-    assert [lr_factor(paper, step) for step in (0, 69_999, 70_000, 89_999)] == [1, 1, 0.1, 0.1]
-    cosine = StageConfig(heads=HEADS, steps=1000, schedule="cosine")
-    factors = np.array([lr_factor(cosine, step) for step in range(1000)])
-    assert factors.argmax() == pytest.approx(30, abs=1)
-    assert (np.diff(factors[:30]) > 0).all()
-    assert (np.diff(factors[31:]) < 0).all()
-    assert factors[-1] == pytest.approx(0.01, abs=1e-3)
+def test_the_loss_of_a_branch_moves_its_layer_and_not_the_decoder_below(
+    store: Store, tiny: NetworkConfig
+) -> None:
+    layered = replace(tiny, branches={"nuclei.type": "nuclei.instance"})
+    stage = StageConfig(heads=("nuclei.type",), steps=3, freeze=True)
+    module = StageModule(Network(CERBERUS, layered), stage, {}, seed=0)
+    module.on_train_start()
+    optimizer = module.configure_optimizers()["optimizer"]  # type: ignore[index, call-overload]
+    before = copy.deepcopy(module.network.state_dict())
+    for step in range(2):
+        optimizer.zero_grad()
+        module.training_step(_batch(store, ("nuclei.type",), step), step).backward()
+        optimizer.step()
+    moved = {key for key, value in module.network.state_dict().items() if not torch.equal(before[key], value)}
+    assert moved
+    assert all(key.startswith("decoders.nuclei_type.") for key in moved)
+
+
+def test_what_follows_a_loss_reads_no_value_either(store: Store, tiny: NetworkConfig) -> None:
+    """Tensors on the meta device have none: what would make the host wait for a GPU fails there."""
+    heads = ("gland.instance",)
+    spec = CERBERUS.only(heads)
+    stage = StageConfig(heads=heads, steps=4, ema=0.9, optimizer="adamw", weight_decay=0.1)
+    module = StageModule(Network(spec, tiny).to("meta"), stage, {}, seed=0)
+    module.on_train_start()
+    optimizer = module.configure_optimizers()["optimizer"]  # type: ignore[index, call-overload]
+    module.training_step(_batch(store, heads).to("meta"), 0).backward()
+    torch.nn.utils.clip_grad_norm_(list(module.parameters()), 1.0)
+    optimizer.step()
+    assert module.mean is not None
+    module.mean.update()
+    assert set(module.mean.steps.values()) == {1}
+    assert module.sums.heads == heads

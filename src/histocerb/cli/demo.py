@@ -67,10 +67,10 @@ def _counts(manifest: Manifest) -> str:
 def _quality(quality: SynthQuality, manifest: Manifest, spec: TaskSpec) -> str:
     """Against the truth, per kind."""
     rows = []
-    for name, found in quality.tasks.items():
+    for name, dice in quality.dice.items():
         kind = spec.task(name).kind
         counts = f"{sum(manifest.counts[kind].values()):,}", f"{quality.truth_counts[kind]:,}"
-        rows.append((kind, *counts, *(f"{value:.2f}" for value in (found.dice, found.panoptic.pq))))
+        rows.append((kind, *counts, *(f"{value:.2f}" for value in (dice, quality.panoptic[name].pq))))
     share = quality.cells_right / max(quality.cells, 1)
     lines = table(("kind", "found", "true", "Dice", "PQ"), rows)
     return f"{lines}\ntissue: {quality.cells_right} of {quality.cells} cells right ({share:.0%})"

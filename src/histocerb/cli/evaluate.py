@@ -1,86 +1,118 @@
-"""`histocerb evaluate`: a model on annotated images."""
+"""`histocerb evaluate`: a model on annotated images, or two models side by side."""
 
 from __future__ import annotations
 
-import json
-import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from histocerb.cli.console import say, table, verbosity
 from histocerb.cli.progress import counted
-from histocerb.core.errors import OutputError, UsageError
+from histocerb.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from histocerb.training.evaluation import Measured
+    from histocerb.training.evaluation.measure import Progress
+
+DEFAULT_MODEL, DEFAULT_SPLIT = "default", "valid"
 
 
 def evaluate(
     context: typer.Context,
     data: Annotated[Path, typer.Option(metavar="STORE", help="Store; see histocerb data.")],
-    out: Annotated[Path, typer.Option(metavar="REPORT.json", help="File to write.")],
-    model: Annotated[str, typer.Option(help="Packaged model or checkpoint folder.")] = "default",
-    split: Annotated[str, typer.Option(help="train, valid, fold-1, external, ...")] = "valid",
+    out: Annotated[Path, typer.Option(metavar="REPORT.json", help="File to write; .md and .html beside it.")],
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="Packaged model or checkpoint folder [default]; a second one: compare both."),
+    ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(metavar="REPORT.json", help="Compare with the model of this earlier report."),
+    ] = None,
+    split: Annotated[
+        list[str] | None, typer.Option(help="train, valid, fold-1, external, ... [valid]; repeatable.")
+    ] = None,
+    images: Annotated[int | None, typer.Option(min=1, help="At most so many per source and split.")] = None,
+    pictures: Annotated[int, typer.Option(min=0, help="Best and worst images to draw, per task.")] = 3,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")] = "auto",
 ) -> None:
     """Measure a model on the annotated images of a store."""
-    from histocerb.api import load_model
     from histocerb.data.store import Store
-    from histocerb.training.evaluation import evaluate as measure
+    from histocerb.training.evaluation import Choice, compare, measure
+    from histocerb.training.evaluation.compare import check_comparable, read_document
+    from histocerb.training.evaluation.gallery import Gallery
+    from histocerb.training.evaluation.measure import origin
+    from histocerb.training.evaluation.publish import check_place, publish, publish_comparison
 
-    store = Store(data)
-    indices = store.indices(splits=[split])
-    if not indices:
-        known = sorted({record.split for record in store.records})
-        raise UsageError(
-            f"Expected a split of {data} ({', '.join(known)}), found {split!r}; choose one of them."
-        )
-    loaded = load_model(model, device)
-    samples = counted(store.samples(indices), "images", verbosity(context), len(indices))
-    figures = measure(samples, loaded.predict, loaded.spec)
-    running = loaded.running
-    document = {
-        "model": {"name": running.name, "sha256": running.sha256},
-        "store": str(data),
-        "split": split,
-        "sources": figures,
-    }
-    _write(out, document)
-    say(_summary(figures))
-    say(f"report: {out}")
-
-
-def _summary(figures: dict[str, Any]) -> str:
-    """The main figures per source and task; accuracy is that of matched objects' classes, or of patches."""
-    rows = []
-    for source, tasks in figures.items():
-        for task, found in tasks.items():
-            if "dice" in found:
-                types = found.get("types", {})
-                means = _number(found["dice"]["mean"]), _number(found["pq"]["mean"])
-                f1, accuracy = _number(found["object_f1"]), _number(types.get("accuracy"))
-                rows.append((source, task, str(found["dice"]["n"]), *means, f1, accuracy))
-            else:
-                rows.append((source, task, str(found["patches"]), "", "", "", _number(found["accuracy"])))
-    return table(("source", "task", "n", "Dice", "PQ", "object F1", "class accuracy"), rows)
+    names = model or [DEFAULT_MODEL]
+    if len(names) + (baseline is not None) > 2:
+        raise UsageError("expected one model, or two to compare, found more; leave some out")
+    check_place(out)
+    store, choice = Store(data), Choice(tuple(split or [DEFAULT_SPLIT]), images)
+    earlier = [] if baseline is None else [read_document(baseline)]
+    models = [_loaded(name, device) for name in names]
+    if len(models) + len(earlier) == 1:
+        gallery = Gallery(pictures)
+        document = measure(store, choice, models[0], watch=gallery.watch, progress=_progress(context))
+        publish(out, document, gallery)
+        say(_summary(document))
+    else:
+        check_comparable(*earlier, *(origin(store, choice, one) for one in models))
+        new = [measure(store, choice, one, progress=_progress(context)) for one in models]
+        first, second = [*earlier, *new]
+        found = compare(first, second)
+        publish_comparison(out, first, second, found)
+        say(_differences(found))
+    say(f"report: {out}, {out.with_suffix('.md').name}, {out.with_suffix('.html').name}")
 
 
-def _number(value: float | None) -> str:
+def _loaded(name: str, device: str) -> Measured:
+    from histocerb.api import load_model
+    from histocerb.training.evaluation import Measured
+    from histocerb.training.evaluation.windows import window_maps
+
+    model = load_model(name, device)
+    probabilities = model.running.predictor.probabilities
+    return Measured(
+        name, model.running.sha256, model.spec, lambda image: window_maps(image, probabilities, model.spec)
+    )
+
+
+def _progress(context: typer.Context) -> Progress:
+    return lambda samples, total: counted(samples, "images", verbosity(context), total)
+
+
+def _summary(document: Mapping[str, Any]) -> str:
+    """The main figures per source and task."""
+    names = ("dice", "pq", "object_f1", "mpq", "types.accuracy", "types.mf1", "accuracy", "mf1")
+    rows = [
+        (source, task, str(found["images"]), *(_number(found, name) for name in names))
+        for source, tasks in document["summary"].items()
+        for task, found in tasks.items()
+    ]
+    header = ("Dice", "PQ", "object F1", "mPQ", "type acc.", "type mF1", "accuracy", "mF1")
+    return table(("source", "task", "images", *header), rows)
+
+
+def _number(found: Mapping[str, Any], name: str) -> str:
+    from histocerb.metrics.figures import mean_of
+    from histocerb.training.evaluation.content import figure
+
+    value = mean_of(figure(found, name))
     return "" if value is None else f"{value:.3f}"
 
 
-def _write(path: Path, document: dict[str, Any]) -> None:
-    try:
-        path.write_text(json.dumps(_finite(document), indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(
-            f"Expected to write {path}, found: {error.strerror}; choose another --out."
-        ) from error
+def _differences(found: Mapping[str, Any]) -> str:
+    """Second minus first over all sources."""
+    rows = [
+        (task, figure, str(row["n"]), *(_signed(row[key]) for key in ("difference", "low", "high", "p_holm")))
+        for task, figures in found["rows"]["all"].items()
+        for figure, row in figures.items()
+    ]
+    return table(("task", "figure", "images", "difference", "low", "high", "p (Holm)"), rows)
 
 
-def _finite(value: Any) -> Any:
-    """The same with None for nan, which JSON does not have."""
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _signed(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from histocerb._version import __version__
-from histocerb.cli import console, data, demo, doctor, evaluate, export, model, segment, train
+from histocerb.cli import console, data, demo, doctor, evaluate, experiment, export, model, segment, train
 from histocerb.cli.console import ExitCode, Verbosity
 
 app = typer.Typer(
@@ -52,6 +52,7 @@ app.add_typer(model.app, name="model")
 app.add_typer(data.app, name="data")
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.add_typer(experiment.app, name="experiment")
 app.command("doctor")(doctor.doctor)
 
 

@@ -13,7 +13,8 @@ from histocerb.core.geometry import Region
 from histocerb.core.samples import ObjectLabels
 from histocerb.core.tasks import Task, TaskSpec
 from histocerb.core.wkb import decode_polygons
-from histocerb.metrics.report import ImageQuality, image_quality
+from histocerb.metrics.matching import Ids, match
+from histocerb.metrics.segmentation import PanopticQuality, dice, panoptic_quality
 from histocerb.slides.synth import TISSUES, SynthSlide, SynthTruth
 
 
@@ -22,13 +23,15 @@ class SynthQuality:
     """How good a result is.
 
     Attributes:
-        tasks: quality per object task.
+        dice: per object task.
+        panoptic: panoptic quality per object task.
         truth_counts: true objects per kind.
         cells_right: tissue cells with the right class; those that were not predicted count as background.
         cells: tissue cells that lie wholly on the slide.
     """
 
-    tasks: dict[str, ImageQuality]
+    dice: dict[str, float]
+    panoptic: dict[str, PanopticQuality]
     truth_counts: dict[str, int]
     cells_right: int
     cells: int
@@ -45,21 +48,20 @@ def synth_quality(slide: SynthSlide, objects: pa.Table, tissue: pa.Table, spec: 
     """
     truth = slide.truth(Region(0, 0, slide.width_px, slide.height_px))
     shape = slide.height_px, slide.width_px
-    found = {task.name: _labels(objects, task, shape) for task in spec.objects}
+    pairs = {task.name: (truth.objects[task.name].ids, _ids(objects, task, shape)) for task in spec.objects}
     return SynthQuality(
-        tasks=image_quality(truth.objects, found, spec),
+        dice={name: dice(true > 0, found > 0) for name, (true, found) in pairs.items()},
+        panoptic={name: panoptic_quality(match(true, found)) for name, (true, found) in pairs.items()},
         truth_counts=_counts(truth, spec),
         cells_right=int(np.count_nonzero(_cells(tissue, truth.tissue.shape) == truth.tissue)),
         cells=truth.tissue.size,
     )
 
 
-def _labels(objects: pa.Table, task: Task, shape: tuple[int, int]) -> ObjectLabels:
+def _ids(objects: pa.Table, task: Task, shape: tuple[int, int]) -> Ids:
     """The objects of one kind as an id map."""
     rows = objects.filter(pc.equal(objects["kind"].cast(pa.string()), pa.scalar(task.kind)))
-    names = rows["class"].to_pylist()
-    ids = decode_polygons(rows["geometry"]).paint(shape, np.arange(1, len(rows) + 1, dtype=np.int32))
-    return ObjectLabels(ids, {row + 1: name for row, name in enumerate(names) if name is not None})
+    return decode_polygons(rows["geometry"]).paint(shape, np.arange(1, len(rows) + 1, dtype=np.int32))
 
 
 def _counts(truth: SynthTruth, spec: TaskSpec) -> dict[str, int]:

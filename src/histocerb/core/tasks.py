@@ -71,6 +71,8 @@ class PostprocParams:
     contour_threshold: float = 0.5
     element_px: int = 3
     """Diameter of the ellipse by which targets were eroded."""
+    grow_px: int = 0
+    """Diameter of the ellipse by which components are grown (grow only); 0: `element_px` - 1, as released."""
     downsample: float = 1.0
     """0.5: computed at 1.0 um/px."""
     within: str | None = None
@@ -217,7 +219,22 @@ CERBERUS = TaskSpec(
 )
 """The tasks of the paper."""
 
-PRESETS: dict[str, TaskSpec] = {CERBERUS.name: CERBERUS}
+
+def _without_contour(task: Task) -> Task:
+    """The same task with objects found from their eroded shapes alone: no contour shares out pixels."""
+    if task.postproc is None or task.postproc.grouping is not Grouping.WATERSHED:
+        return task
+    element_px = task.postproc.element_px
+    grow = replace(task.postproc, grouping=Grouping.GROW, min_marker_px=0, grow_px=element_px)
+    return replace(task, postproc=grow)
+
+
+CERBERUS_ERODED = replace(
+    CERBERUS, name="cerberus-eroded", tasks=tuple(_without_contour(task) for task in CERBERUS.tasks)
+)
+"""The tasks of the paper for networks that learn eroded objects only (paper's "Cerberus")."""
+
+PRESETS: dict[str, TaskSpec] = {spec.name: spec for spec in (CERBERUS, CERBERUS_ERODED)}
 
 MARKS: dict[str, tuple[str, ...]] = {
     "nucleus-centre": (*CERBERUS.task("nuclei").classes, *CERBERUS.task("nuclei").groups),

@@ -18,6 +18,7 @@ from histocerb.core.tasks import CELL_PX, CERBERUS, HeadKind, Task, TaskSpec
 from histocerb.data.augment import AugmentParams, place, restyle
 from histocerb.data.borders import border_weights
 from histocerb.data.ink import blot, ink, without_covered
+from histocerb.data.parts import shares
 from histocerb.data.sampler import BatchPlan, Draw, TaskSampler
 from histocerb.data.store import Store
 from histocerb.data.targets import ellipse, instance_target, membership, type_target
@@ -62,20 +63,27 @@ class CropParams:
 
 @dataclass(frozen=True)
 class HeadTarget:
-    """What one head shall say about a batch of N; samples without this label have zeros, `present` is false.
+    """What one head shall say about a batch of N; samples without this label have zeros.
 
     Attributes:
-        values: N x H x W uint8 (instance: 0 background, 1 inside, 2 contour; type: row of `membership`, 0 not
-            labelled) or N int64 (patch: class).
-        present: N bool.
+        values: N x H x W uint8 (instance: 0 background, 1 inside, 2 contour; type: row of `membership`) or
+            N int64 (patch: class).
+        rows: int64, places of the samples with this label, rising. (Places and not a mask, whose use would
+            make the host wait for the device.)
         weights: N x H x W float32, instance heads with border weights only.
         membership: G x K bool, type heads only: channels that are right for each value.
     """
 
     values: torch.Tensor
-    present: torch.Tensor
+    rows: torch.Tensor
     weights: torch.Tensor | None = None
     membership: torch.Tensor | None = None
+
+    @property
+    def present(self) -> torch.Tensor:
+        """N bool: which samples have this label."""
+        mask = torch.zeros(len(self.values), dtype=torch.bool, device=self.rows.device)
+        return mask.index_fill(0, self.rows, True)
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> HeadTarget:
         """A copy on `device`."""
@@ -88,7 +96,7 @@ class HeadTarget:
     def _map(self, change: Callable[[torch.Tensor], torch.Tensor]) -> HeadTarget:
         return HeadTarget(
             values=change(self.values),
-            present=change(self.present),
+            rows=change(self.rows),
             weights=None if self.weights is None else change(self.weights),
             membership=None if self.membership is None else change(self.membership),
         )
@@ -104,6 +112,8 @@ class Batch:
         targets: per head name; only heads with a label for at least one sample.
         tasks: the task that each sample was drawn for.
         indices: N int64, places in the store.
+        shares: of a part of a batch: per head with a label anywhere in the batch, how many samples of each
+            part have it. {} for a whole batch.
     """
 
     step: int
@@ -111,6 +121,7 @@ class Batch:
     targets: dict[str, HeadTarget]
     tasks: tuple[str, ...]
     indices: torch.Tensor
+    shares: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Batch:
         """A copy on `device`."""
@@ -132,7 +143,10 @@ class Batch:
 
 
 class BatchDataset(Dataset[Batch]):
-    """`dataset[step]` is the batch of that step, a function of store, sampler, seed and parameters only."""
+    """`dataset[step]` is the batch of that step, a function of store, sampler, seed and parameters only.
+
+    With `part` = (k, n) it is the samples k, k + n, k + 2n, ... of that batch: the n parts are the whole.
+    """
 
     def __init__(
         self,
@@ -141,9 +155,11 @@ class BatchDataset(Dataset[Batch]):
         seed: int,
         params: CropParams = CropParams(),
         spec: TaskSpec = CERBERUS,
+        part: tuple[int, int] = (0, 1),
     ) -> None:
         """Batches of `sampler` from `store` for the heads of `spec`."""
         self.store, self.sampler, self.seed, self.params, self.spec = store, sampler, seed, params, spec
+        self.part = part
         self._membership = {
             head.name: membership(task)
             for task in spec.objects
@@ -152,8 +168,15 @@ class BatchDataset(Dataset[Batch]):
 
     def __getitem__(self, step: int) -> Batch:
         plan = self.sampler.draw(self.seed, step)
-        crops = [self.crop(draw, is_patch=plan.is_patch) for draw in plan.draws]
-        return _collate(plan, crops, self._membership)
+        part, parts = self.part
+        mine = replace(plan, draws=plan.draws[part::parts])
+        crops = [self.crop(draw, is_patch=plan.is_patch) for draw in mine.draws]
+        batch = _collate(mine, crops, self._membership)
+        if parts == 1:
+            return batch
+        return replace(
+            batch, shares=shares(plan, parts, self.store, self.spec, all_labels=self.params.all_labels)
+        )
 
     def crop(self, draw: Draw, *, is_patch: bool) -> tuple[npt.NDArray[np.uint8], Arrays]:
         """One sample: its S x S x 3 image, and per head its values (under `head + WEIGHTS` its weights)."""
@@ -246,7 +269,7 @@ def _collate(
         weights = [arrays.get(head + WEIGHTS) for _, arrays in crops]
         targets[head] = HeadTarget(
             values=_stack(rows),
-            present=torch.tensor([row is not None for row in rows]),
+            rows=torch.tensor([i for i, row in enumerate(rows) if row is not None]),
             weights=_stack(weights) if any(w is not None for w in weights) else None,
             membership=torch.from_numpy(tables[head]) if head in tables else None,
         )

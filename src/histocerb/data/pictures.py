@@ -28,7 +28,8 @@ _GAP_PX = 6
 _TRIES = 10
 _MOST_CELLS = 8
 """Pictures in a row of `views`, where a sample has fewer."""
-_TARGET_COLOURS = {INSIDE: (70, 160, 240), CONTOUR: (250, 180, 40)}
+TARGET_COLOURS = {INSIDE: (70, 160, 240), CONTOUR: (250, 180, 40)}
+"""Of the channels of instance heads."""
 
 
 def outlined(image: Picture, objects: dict[str, ObjectLabels], marks: dict[str, Marks]) -> Picture:
@@ -62,7 +63,7 @@ def sheet(store: Store, *, per_split: int = 6, side_px: int = 256) -> Picture:
         places = np.linspace(0, len(members) - 1, min(per_split, len(members))).round().astype(int)
         cells = [_cell(store, members[place], side_px) for place in places]
         rows.append((f"{source}, {split}: {len(members)} samples", cells))
-    return _framed(rows)
+    return framed(rows)
 
 
 def views(store: Store, params: CropParams, *, per_task: int = 4, seed: int = 0) -> Picture:
@@ -85,7 +86,7 @@ def views(store: Store, params: CropParams, *, per_task: int = 4, seed: int = 0)
             (task.name, [cell for cells in shown[first : first + per_row] for cell in cells])
             for first in range(0, per_task, per_row)
         ]
-    return _framed(rows)
+    return framed(rows)
 
 
 def _cell(store: Store, index: int, side_px: int) -> tuple[str, Picture]:
@@ -115,17 +116,18 @@ def _view(data: BatchDataset, draw: Draw, task: Task) -> Iterator[tuple[str, Pic
     yield patch, image
     for head in task.heads:
         if head.kind is HeadKind.INSTANCE:
-            yield head.name, _painted(arrays[head.name], _TARGET_COLOURS)
+            yield head.name, painted(arrays[head.name], TARGET_COLOURS)
         elif head.kind is HeadKind.TYPE and head.name in arrays:
             shades = {i: colour(name) for i, name in enumerate(type_rows(task)) if i}
-            yield head.name, _painted(arrays[head.name], shades)
+            yield head.name, painted(arrays[head.name], shades)
         if head.name + WEIGHTS in arrays:
             weights = arrays[head.name + WEIGHTS]
             grey = (255 * weights / max(float(weights.max()), 1e-6)).astype(np.uint8)
             yield "weights", np.repeat(grey[..., None], 3, axis=2)
 
 
-def _painted(values: npt.NDArray[Any], colours: dict[int, tuple[int, int, int]]) -> Picture:
+def painted(values: npt.NDArray[Any], colours: dict[int, tuple[int, int, int]]) -> Picture:
+    """H x W x 3: every value in its colour, values without one black."""
     table = np.zeros((256, 3), np.uint8)
     for value, shade in colours.items():
         table[value] = shade
@@ -144,7 +146,7 @@ def _draw_edges(picture: Picture, ids: npt.NDArray[Any], classes: dict[int, str]
     picture[edge] = table[place]
 
 
-def _framed(rows: Iterable[tuple[str, Sequence[tuple[str, Picture]]]]) -> Picture:
+def framed(rows: Iterable[tuple[str, Sequence[tuple[str, Picture]]]]) -> Picture:
     """Rows of captioned pictures on white."""
     lines = [(title, [_captioned(*cell) for cell in cells]) for title, cells in rows]
     width = max(sum(cell.width + _GAP_PX for cell in cells) + _GAP_PX for _, cells in lines)

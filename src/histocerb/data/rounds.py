@@ -207,20 +207,21 @@ def _figures(report: Path) -> dict[str, Figure]:
     """The figures of a report per "source, task"; tasks without the measure (patches) are left out."""
     try:
         document = json.loads(report.read_text(encoding="utf-8"))
-        split, sources = document["split"], document["sources"]
+        splits = document["data"]["splits"]
+        sources = {image["source"] for image in document["images"]}
         found = {
             f"{source}, {task}": _figure(figures[MEASURE])
-            for source, tasks in sources.items()
-            for task, figures in tasks.items()
+            for source in sorted(sources)
+            for task, figures in document["summary"][source].items()
             if MEASURE in figures and figures[MEASURE]["mean"] is not None
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"{report}: expected a report of histocerb evaluate, found {error}; give the file of its --out"
         ) from error
-    if split == TRAIN:
+    if TRAIN in splits:
         raise UsageError(
-            f"{report}: expected figures on images that were held out, found the split {split!r}; "
+            f"{report}: expected figures on images that were held out, found the split {TRAIN!r}; "
             "run histocerb evaluate with another --split"
         )
     if not found:

@@ -39,15 +39,16 @@ def instance_target(ids: Ids, element_px: int, *, contour: bool = True) -> UInt8
 
 
 def type_target(ids: Ids, classes: Mapping[int, str], task: Task) -> UInt8:
-    """H x W uint8: the row of `membership(task)` that holds for a pixel, 0 where nothing is known.
+    """H x W uint8: the row of `membership(task)` that holds for a pixel, 0 outside objects.
 
     Args:
         ids: H x W.
-        classes: class or group name per id; ids that are missing have an unknown class.
+        classes: class or group name per id; ids that are missing have an unknown class, the last row.
         task: a task with a type head.
     """
     code = {name: i for i, name in enumerate(type_rows(task))}
-    row_of_id = np.zeros(int(ids.max(initial=0)) + 1, np.uint8)
+    row_of_id = np.full(int(ids.max(initial=0)) + 1, len(code), np.uint8)
+    row_of_id[0] = 0
     for k, name in classes.items():
         if k < len(row_of_id):
             row_of_id[k] = code[name]
@@ -55,17 +56,20 @@ def type_target(ids: Ids, classes: Mapping[int, str], task: Task) -> UInt8:
 
 
 def type_rows(task: Task) -> tuple[str, ...]:
-    """What the values of a type target mean: not labelled, then the classes, then the class groups."""
+    """What the values of a type target mean: no object, then the classes, then the class groups.
+
+    One more value, `len(type_rows(task))`, is that of objects of no known class.
+    """
     return ("", *task.classes, *task.groups)
 
 
 def membership(task: Task) -> npt.NDArray[np.bool_]:
-    """G x K: the channels of the type head that are right for each row of `type_rows`.
+    """G x K: the channels of the type head that are right for each row of `type_rows`, then for unknown ones.
 
-    Row 0 (not labelled) has none; a class has its own channel; a group has those of its classes. The
-    probability of a label is the sum of its channels. Channel 0 (none) is never right.
+    Row 0 (no object) and the last (unknown) have none; a class has its own channel, a group those of its
+    classes. The probability of a label is the sum of its channels. Channel 0 (none) is never right.
     """
-    table = np.zeros((len(type_rows(task)), 1 + len(task.classes)), bool)
+    table = np.zeros((len(type_rows(task)) + 1, 1 + len(task.classes)), bool)
     for row, name in enumerate(type_rows(task)):
         for member in task.groups.get(name, (name,)):
             if member:

@@ -107,12 +107,13 @@ def top_class_reliability(
 
     Args:
         truth: N class codes.
-        probabilities: N x C.
+        probabilities: N x C; nan is no probability.
         bins: B.
     """
     if len(truth) == 0:
         return reliability(np.zeros(0), np.zeros(0, np.bool_), bins)
-    return reliability(probabilities.max(1), probabilities.argmax(1) == truth, bins)
+    top = np.nanargmax(probabilities, axis=1)
+    return reliability(probabilities[np.arange(len(top)), top], top == truth, bins)
 
 
 def ece_per_class(
@@ -125,9 +126,12 @@ def ece_per_class(
 
     Args:
         truth: N class codes.
-        probabilities: N x C.
+        probabilities: N x C; nan leaves a prediction out for that class.
         classes: C names.
         bins: B.
     """
-    values = [reliability(probabilities[:, code], truth == code, bins).ece for code in range(len(classes))]
+    values = []
+    for code in range(len(classes)):
+        known = ~np.isnan(probabilities[:, code])
+        values.append(reliability(probabilities[known, code], truth[known] == code, bins).ece)
     return ClassScores(tuple(classes), tuple(values))

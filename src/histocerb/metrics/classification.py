@@ -64,8 +64,11 @@ def average_precision_per_class(
 
     Args:
         truth: N class codes.
-        probabilities: N x C.
+        probabilities: N x C; nan leaves a thing out for that class.
         classes: C names.
     """
-    values = [average_precision(truth == code, probabilities[:, code]) for code in range(len(classes))]
+    values = []
+    for code in range(len(classes)):
+        known = ~np.isnan(probabilities[:, code])
+        values.append(average_precision(truth[known] == code, probabilities[known, code]))
     return ClassScores(tuple(classes), tuple(values))

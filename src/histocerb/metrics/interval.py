@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from histocerb.metrics.matching import Float, Int
+
+_CHUNK = 1_000_000
+"""Numbers that are held at a time."""
 
 
 @dataclass(frozen=True)
@@ -14,9 +19,9 @@ class Summary:
     """What a table says about a measure.
 
     Attributes:
-        n: values that are defined.
-        mean: nan without any.
-        sd: sample standard deviation; nan below two values.
+        n: values that are defined; images, where the measure is one of all images together.
+        mean: nan without any; the measure itself, where it is one of all images together.
+        sd: sample standard deviation; nan below two values, and for a measure of all images together.
         low: lower end of the bootstrap interval of the mean.
         high: upper end.
     """
@@ -46,10 +51,8 @@ def bootstrap_interval(
     defined = defined[~np.isnan(defined)]
     if len(defined) == 0:
         return float("nan"), float("nan")
-    rng = np.random.default_rng(seed)
-    means = [defined[rng.integers(0, len(defined), len(defined))].mean() for _ in range(resamples)]
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    means = [chunk @ defined / len(defined) for chunk in _draws(len(defined), seed, resamples)]
+    return _ends(np.concatenate(means), level)
 
 
 def summarise(values: Sequence[float] | npt.NDArray[np.floating], seed: int = 0) -> Summary:
@@ -60,3 +63,49 @@ def summarise(values: Sequence[float] | npt.NDArray[np.floating], seed: int = 0)
     mean = float(defined.mean()) if len(defined) else float("nan")
     sd = float(defined.std(ddof=1)) if len(defined) > 1 else float("nan")
     return Summary(len(defined), mean, sd, low, high)
+
+
+def summarise_together(
+    value: float, n: int, measure: Callable[[Int], Float], seed: int = 0, resamples: int = 1000
+) -> Summary:
+    """A measure of all images together, with a percentile bootstrap 95 % interval over images.
+
+    Args:
+        value: The measure.
+        n: Images.
+        measure: From R x n numbers, how often each image is there, to R values, nan where undefined.
+        seed: Same seed, same interval.
+        resamples: Sets of n images drawn with replacement; those without a measure are left out.
+    """
+    drawn = [measure(weight) for weight in _draws(n, seed, resamples)] if n else []
+    low, high = _ends(np.concatenate([np.zeros(0), *drawn]), 0.95)
+    return Summary(n, value, float("nan"), low, high)
+
+
+def ratio(over: npt.ArrayLike, under: npt.ArrayLike) -> Float:
+    """Quotients, nan where there is nothing to divide by."""
+    top, bottom = np.broadcast_arrays(np.asarray(over, np.float64), np.asarray(under, np.float64))
+    return np.asarray(np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom != 0))
+
+
+def defined_mean(values: Float) -> Float:
+    """Means over the last axis of what is not nan; nan where all is."""
+    is_known = ~np.isnan(values)
+    return ratio(np.where(is_known, values, 0.0).sum(axis=-1), is_known.sum(axis=-1))
+
+
+def _draws(n: int, seed: int, resamples: int) -> Iterator[Int]:
+    """How often each of n images is drawn, in chunks of some resamples x n."""
+    rng = np.random.default_rng(seed)
+    for first in range(0, resamples, rows := max(1, _CHUNK // n)):
+        count = min(rows, resamples - first)
+        places = rng.integers(0, n, (count, n)) + n * np.arange(count)[:, None]
+        yield np.bincount(places.ravel(), minlength=count * n).reshape(count, n)
+
+
+def _ends(values: Float, level: float) -> tuple[float, float]:
+    defined = values[~np.isnan(values)]
+    if len(defined) == 0:
+        return float("nan"), float("nan")
+    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
@@ -142,20 +143,20 @@ def _partners(own: Int, other: Int, overlaps: Overlaps, objects: list[_Crop], ot
         return np.full(len(objects), np.inf)
     best = _largest(own, overlaps)
     partner = dict(zip(own[best].tolist(), other[best].tolist(), strict=True))
+    sides = np.array([_sides(other) for other in others])
     distances = [
-        _hausdorff(crop, others[partner[row]]) if row in partner else _nearest_hausdorff(crop, others)
+        _hausdorff(crop, others[partner[row]]) if row in partner else _nearest_hausdorff(crop, others, sides)
         for row, crop in enumerate(objects)
     ]
     return np.array(distances, np.float64)
 
 
-def _nearest_hausdorff(crop: _Crop, others: list[_Crop]) -> float:
-    """Smallest Hausdorff distance to any of the others.
+def _nearest_hausdorff(crop: _Crop, others: list[_Crop], sides: Int) -> float:
+    """Smallest Hausdorff distance to any of the others, whose bounding boxes have these sides.
 
     No distance is below the largest offset between equal sides of the bounding boxes, so that only the few
     objects with a small offset are compared.
     """
-    sides = np.array([_sides(other) for other in others])
     bound = np.abs(sides - np.array(_sides(crop))).max(1)
     smallest = np.inf
     for row in np.argsort(bound, kind="stable"):
@@ -172,11 +173,11 @@ def _sides(crop: _Crop) -> tuple[int, int, int, int]:
 def _hausdorff(a: _Crop, b: _Crop) -> float:
     """Largest distance from a pixel of one object to the nearest pixel of the other."""
     box = a.box.union(b.box)
-    masks = [np.zeros((box.height, box.width), np.bool_) for _ in range(2)]
+    masks = [np.zeros((box.height, box.width), np.uint8) for _ in range(2)]
     for mask, crop in zip(masks, (a, b), strict=True):
         mask[crop.box.slices(box)] = crop.mask
-    to_a, to_b = (ndimage.distance_transform_edt(~mask) for mask in masks)
-    return max(float(to_b[masks[0]].max()), float(to_a[masks[1]].max()))
+    to_a, to_b = (cv2.distanceTransform(1 - mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) for mask in masks)
+    return max(float(to_b[masks[0] > 0].max()), float(to_a[masks[1] > 0].max()))
 
 
 def _largest(side: Int, overlaps: Overlaps) -> Int:

@@ -1,133 +1,132 @@
-"""Everything that is said about found objects against a truth: per image, then over images."""
+"""Everything that is said about found objects, per image and over images; undefined figures are None."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
-from histocerb.core.samples import ObjectLabels
-from histocerb.core.tasks import Task, TaskSpec
-from histocerb.metrics.interval import summarise
-from histocerb.metrics.matching import match
+import numpy as np
+
+from histocerb.metrics.detection import FALSE_PER_IMAGE, detection_counts, froc, froc_interval
+from histocerb.metrics.figures import Json, number, summary
+from histocerb.metrics.interval import Summary, defined_mean, ratio, summarise, summarise_together
+from histocerb.metrics.matching import Float, Int
 from histocerb.metrics.objects import DetectionCounts, ObjectScore, object_dice, object_f1
-from histocerb.metrics.segmentation import (
-    ClassScores,
-    PanopticQuality,
-    aji,
-    dice,
-    mpq,
-    mpq_plus,
-    panoptic_quality,
-    panoptic_quality_per_class,
-)
+from histocerb.metrics.quality import Judged, Outlined
+from histocerb.metrics.segmentation import aji, mpq, panoptic_quality
+from histocerb.metrics.typed_report import typed_report
 
-Json = dict[str, object]
+_RESAMPLES = 200
+"""Resamples for FROC, whose curve is drawn anew for each of them."""
+
+_CURVE_POINTS = 100
+"""A FROC curve in a report has about so many points."""
 
 
-@dataclass(frozen=True)
-class ImageQuality:
-    """Objects of one task in one image against the truth.
-
-    Attributes:
-        dice: of all pixels of objects.
-        panoptic: counts behind PQ, classes ignored.
-        aji: aggregated Jaccard index.
-        detection: counts of the GlaS challenge.
-        object_dice: sums of the GlaS challenge.
-        classes: counts behind PQ per class that the truth can name; {} where it has no classes.
-    """
-
-    dice: float
-    panoptic: PanopticQuality
-    aji: float
-    detection: DetectionCounts
-    object_dice: ObjectScore
-    classes: dict[str, PanopticQuality] = field(default_factory=dict)
+def image_figures(image: Judged) -> Json:
+    """Figures of one image and task."""
+    found: Json = {"objects": image.quality.detections.n_truth, "found": len(image.quality.detections.score)}
+    outlined = image.quality.outlined
+    if outlined is not None:
+        found |= _outline_figures(outlined)
+    found["detection_f1"] = number(detection_counts([image.quality.detections], -np.inf).f1)
+    if image.classes:
+        found["mpq"] = number(mpq([image.classes]).mean)
+    guesses = image.guesses
+    if guesses:
+        found["type_accuracy"] = float(np.mean([truth == guess for truth, guess, _ in guesses]))
+    return found
 
 
-def image_quality(
-    truth: Mapping[str, ObjectLabels],
-    pred: Mapping[str, ObjectLabels],
-    spec: TaskSpec,
-    groups: Collection[str] = (),
-) -> dict[str, ImageQuality]:
-    """Quality per task name, for the tasks that both sides have.
-
-    Args:
-        truth: Per task, ids and classes.
-        pred: The same for what was found.
-        spec: The tasks.
-        groups: Names of class groups (`Task.groups`) that the data set does not tell apart: their classes
-            are judged as one.
-    """
+def _outline_figures(outlined: Outlined) -> Json:
+    counts = panoptic_quality(outlined.overlaps)
+    values = {
+        "dice": outlined.dice,
+        "pq": counts.pq,
+        "dq": counts.dq,
+        "sq": counts.sq,
+        "aji": aji(outlined.overlaps),
+        "object_f1": object_f1(outlined.overlaps).f1,
+        "object_dice": object_dice(outlined.overlaps).value,
+        "object_hausdorff_um": outlined.hausdorff_um.value,
+    }
     return {
-        task.name: _task_quality(truth[task.name], pred[task.name], task, groups)
-        for task in spec.objects
-        if task.name in truth and task.name in pred
+        "tp": counts.tp,
+        "fp": counts.fp,
+        "fn": counts.fn,
+        **{key: number(value) for key, value in values.items()},
     }
 
 
-def _task_quality(
-    truth: ObjectLabels, pred: ObjectLabels, task: Task, groups: Collection[str]
-) -> ImageQuality:
-    overlaps = match(truth.ids, pred.ids)
-    word = {name: name for name in task.classes}
-    for group in (name for name in task.groups if name in groups):
-        word.update(dict.fromkeys(task.groups[group], group))
-    names = tuple(dict.fromkeys(word.values())) if truth.classes else ()
-    of_truth, of_pred = (
-        {key: word.get(name, name) for key, name in labels.classes.items()} for labels in (truth, pred)
-    )
-    return ImageQuality(
-        dice=dice(truth.ids > 0, pred.ids > 0),
-        panoptic=panoptic_quality(overlaps),
-        aji=aji(overlaps),
-        detection=object_f1(overlaps),
-        object_dice=object_dice(overlaps),
-        classes=panoptic_quality_per_class(overlaps, of_truth, of_pred, names),
-    )
+def task_report(images: Sequence[Judged], seed: int = 0) -> Json:
+    """Summary of a task over images.
 
-
-def report(images: Sequence[Mapping[str, ImageQuality]], seed: int = 0) -> dict[str, Json]:
-    """Summary per task over images, ready for JSON: nan is None.
-
-    Dice, PQ and AJI are means over images with n, SD and a bootstrap 95 % interval; F1 and object Dice are
-    pooled over images; mPQ and mPQ+ come with a value per class.
+    Dice, PQ, DQ, SQ and AJI are means over images. F1, object Dice and object Hausdorff are pooled over
+    images, as the GlaS challenge does, mPQ+ and FROC by definition. Intervals are over images.
     """
-    tasks = dict.fromkeys(name for image in images for name in image)
-    return {name: _task_report([image[name] for image in images if name in image], seed) for name in tasks}
-
-
-def _task_report(images: Sequence[ImageQuality], seed: int) -> Json:
-    detection = sum((image.detection for image in images), DetectionCounts(0, 0, 0))
-    pooled = sum((image.object_dice for image in images), ObjectScore(0.0, 0, 0.0, 0))
+    detections = [image.quality.detections for image in images]
     result: Json = {
-        "dice": _summary([image.dice for image in images], seed),
-        "pq": _summary([image.panoptic.pq for image in images], seed),
-        "dq": _summary([image.panoptic.dq for image in images], seed),
-        "sq": _summary([image.panoptic.sq for image in images], seed),
-        "aji": _summary([image.aji for image in images], seed),
-        "object_f1": _number(detection.f1),
-        "object_dice": _number(pooled.value),
+        "images": len(images),
+        "objects": sum(one.n_truth for one in detections),
+        "found": sum(len(one.score) for one in detections),
     }
-    typed = [image.classes for image in images if image.classes]
-    if typed:
-        result["mpq"] = _classes(mpq(typed))
-        result["mpq_plus"] = _classes(mpq_plus(typed))
-    return result
+    outlined = [image.quality.outlined for image in images if image.quality.outlined is not None]
+    if outlined:
+        result |= _outline_report(outlined, seed)
+    return {**result, **typed_report(images, seed), "detection": _detection_report(images, seed)}
 
 
-def _summary(values: Sequence[float], seed: int) -> Json:
-    found = summarise(values, seed)
-    numbers = {"mean": found.mean, "sd": found.sd, "low": found.low, "high": found.high}
-    return {"n": found.n, **{key: _number(value) for key, value in numbers.items()}}
+def _outline_report(images: Sequence[Outlined], seed: int) -> Json:
+    panoptic = [panoptic_quality(image.overlaps) for image in images]
+    f1 = [object_f1(image.overlaps) for image in images]
+    f1_rows = np.array([(one.tp, one.fp, one.fn) for one in f1], np.float64)
+
+    def pooled_f1(weight: Int) -> Float:
+        tp, fp, fn = (weight @ f1_rows).T
+        return ratio(2 * tp, 2 * tp + fp + fn)
+
+    all_f1 = sum(f1, DetectionCounts(0, 0, 0)).f1
+    hausdorff = [image.hausdorff_um for image in images]
+    finite = [score for score in hausdorff if np.isfinite(score.value)]
+    return {
+        "dice": summary(summarise([image.dice for image in images], seed)),
+        "pq": summary(summarise([one.pq for one in panoptic], seed)),
+        "dq": summary(summarise([one.dq for one in panoptic], seed)),
+        "sq": summary(summarise([one.sq for one in panoptic], seed)),
+        "aji": summary(summarise([aji(image.overlaps) for image in images], seed)),
+        "object_f1": summary(summarise_together(all_f1, len(f1), pooled_f1, seed)),
+        "object_dice": _pooled_score([object_dice(image.overlaps) for image in images], seed),
+        "object_hausdorff_um": {
+            **_pooled_score(finite, seed),
+            "infinite": int(sum(np.isinf(score.value) for score in hausdorff)),
+        },
+    }
 
 
-def _classes(scores: ClassScores) -> Json:
-    per_class = {name: _number(value) for name, value in zip(scores.classes, scores.values, strict=True)}
-    return {"mean": _number(scores.mean), "classes": per_class}
+def _pooled_score(scores: Sequence[ObjectScore], seed: int) -> Json:
+    rows = np.array([(s.truth_sum, s.truth_area, s.pred_sum, s.pred_area) for s in scores]).reshape(-1, 4)
+
+    def pooled(weight: Int) -> Float:
+        sums = weight @ rows
+        return defined_mean(ratio(sums[:, ::2], sums[:, 1::2]))
+
+    value = sum(scores, ObjectScore(0.0, 0, 0.0, 0)).value
+    return summary(summarise_together(value, len(rows), pooled, seed))
 
 
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _detection_report(images: Sequence[Judged], seed: int) -> Json:
+    found = [image.quality.detections for image in images]
+    curve, counts = froc(found), detection_counts(found, -np.inf)
+    low, high = froc_interval(found, seed, resamples=_RESAMPLES)
+    every = max(1, -(-len(curve.threshold) // _CURVE_POINTS))
+    kept = sorted({*range(0, len(curve.threshold), every), len(curve.threshold) - 1})
+    return {
+        "froc": summary(Summary(len(found), curve.score, float("nan"), low, high)),
+        "sensitivity": {f"{x:g}": number(curve.at(x)) for x in FALSE_PER_IMAGE},
+        "precision": number(counts.precision),
+        "recall": number(counts.recall),
+        "f1": number(counts.f1),
+        "curve": [
+            [number(curve.threshold[k]), number(curve.false_per_image[k]), number(curve.sensitivity[k])]
+            for k in kept
+        ],
+    }

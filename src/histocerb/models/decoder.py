@@ -7,54 +7,76 @@ from torch.nn import functional as F
 
 from histocerb.core.tasks import CELL_PX
 from histocerb.models.config import STRIDE, NetworkConfig
+from histocerb.models.layers import ConvBlock
 
 CELL_FEATURES = CELL_PX // STRIDE
 """A tissue cell is 9 x 9 features."""
 
 
-class ConvBlock(nn.Module):
-    """Convolution with bias, batch normalisation, ReLU."""
+def pixel_head(config: NetworkConfig, channels: int) -> nn.Sequential:
+    """From the last feature of a pixel decoder to logits N x channels x H x W as fine as the image.
 
-    def __init__(self, in_channels: int, channels: int, kernel: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(in_channels, channels, kernel, padding=kernel // 2)
-        self.bn = nn.BatchNorm2d(channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """N x in x H x W to N x channels x H x W."""
-        return F.relu(self.bn(self.conv(x)))
+    Behind a stem of stride s, logits are upsampled; with `config.subpixel` there are s x s of them per place
+    (sub-pixel convolution, Shi et al. 2016).
+    """
+    stride = config.encoder.stem_stride
+    outputs = channels * stride**2 if config.subpixel else channels
+    layers: list[nn.Module] = [
+        ConvBlock(config.pixel_widths[0], config.head_width, 1),
+        nn.Conv2d(config.head_width, outputs, 1),
+    ]
+    if config.subpixel:
+        layers.append(nn.PixelShuffle(stride))
+    elif stride > 1:
+        layers.append(nn.Upsample(scale_factor=float(stride), mode="bilinear"))
+    return nn.Sequential(*layers)
 
 
 class PixelDecoder(nn.Module):
     """U-Net style decoder: upsample by 2, add the encoder's feature, two convolutions; then the head.
 
-    It takes the deepest feature after its projection to `widths[-2]` channels (shared by all pixel decoders).
+    It takes the deepest feature after its projection to `pixel_widths[-1]` channels, which all pixel decoders
+    share.
     """
 
     def __init__(self, config: NetworkConfig, channels: int) -> None:
         super().__init__()
-        skips = list(config.encoder.widths[-2::-1])
-        outputs = [*skips[1:], skips[-1]]
+        widths = config.pixel_widths[::-1]
+        self.laterals = nn.ModuleList(
+            nn.Identity() if skip == width else nn.Conv2d(skip, width, 1, bias=False)
+            for skip, width in zip(config.encoder.widths[-2::-1], widths, strict=True)
+        )
         self.steps = nn.ModuleList(
-            nn.Sequential(ConvBlock(skip, skip, 3), ConvBlock(skip, out, 3))
-            for skip, out in zip(skips, outputs, strict=True)
+            nn.Sequential(ConvBlock(width, width, 3), ConvBlock(width, out, 3))
+            for width, out in zip(widths, (*widths[1:], widths[-1]), strict=True)
         )
-        self.head = nn.Sequential(
-            ConvBlock(skips[-1], config.head_width, 1), nn.Conv2d(config.head_width, channels, 1)
-        )
-        self.stem_stride = config.encoder.stem_stride
+        self.head = pixel_head(config, channels)
 
-    def forward(self, deepest: Tensor, features: list[Tensor]) -> Tensor:
-        """Logits N x channels x H x W at the resolution of the image."""
+    def trunk(self, deepest: Tensor, features: list[Tensor]) -> Tensor:
+        """What the head sees: N x pixel_widths[0] x H/stem_stride x W/stem_stride."""
         out = deepest
-        for step, skip in zip(self.steps, features[-2::-1], strict=True):
-            out = step(_upsample(out, 2) + skip)
-        logits: Tensor = self.head(out)
-        return logits if self.stem_stride == 1 else _upsample(logits, self.stem_stride)
+        for step, lateral, skip in zip(self.steps, self.laterals, features[-2::-1], strict=True):
+            upsampled = F.interpolate(out, scale_factor=2.0, mode="bilinear", align_corners=False)
+            out = step(upsampled + lateral(skip))
+        return out
+
+    def forward(self, trunk: Tensor) -> Tensor:
+        """Logits N x channels x H x W at the resolution of the image, from what `trunk` gives."""
+        logits: Tensor = self.head(trunk)
+        return logits
 
 
-def _upsample(x: Tensor, factor: int) -> Tensor:
-    return F.interpolate(x, scale_factor=float(factor), mode="bilinear", align_corners=False)
+class Branch(nn.Module):
+    """An extra layer at the end of another head's decoder (paper section 4.3.4, Pixel_A)."""
+
+    def __init__(self, config: NetworkConfig, channels: int) -> None:
+        super().__init__()
+        self.head = pixel_head(config, channels)
+
+    def forward(self, trunk: Tensor) -> Tensor:
+        """Logits N x channels x H x W from what the `trunk` of the other decoder gives."""
+        logits: Tensor = self.head(trunk)
+        return logits
 
 
 class PatchDecoder(nn.Module):

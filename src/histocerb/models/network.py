@@ -1,8 +1,8 @@
-"""The network: one shared encoder, one decoder per head."""
+"""The network: one shared encoder, one decoder per head (or a layer on the decoder of another head)."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from histocerb.core.errors import UsageError
 from histocerb.core.tasks import HeadKind, TaskSpec
 from histocerb.models.config import STRIDE, NetworkConfig
-from histocerb.models.decoder import PatchDecoder, PixelDecoder
-from histocerb.models.encoder import Encoder
+from histocerb.models.decoder import Branch, PatchDecoder, PixelDecoder
+from histocerb.models.encoder import make_encoder
 
 
 def module_name(head_name: str) -> str:
@@ -47,12 +47,13 @@ class Network(nn.Module):
         super().__init__()
         self.spec = spec
         self.config = config
-        widths = config.encoder.widths
-        self.encoder = Encoder(config.encoder)
-        self.project = nn.Conv2d(widths[-1], widths[-2], 1, bias=False)
+        _check_branches(spec, config.branches)
+        self.encoder = make_encoder(config.encoder)
+        self.project = nn.Conv2d(config.encoder.widths[-1], config.pixel_widths[-1], 1, bias=False)
         self.decoders = nn.ModuleDict()
         for head in spec.heads:
-            decoder = PatchDecoder if head.kind is HeadKind.PATCH else PixelDecoder
+            pixels = Branch if head.name in config.branches else PixelDecoder
+            decoder = PatchDecoder if head.kind is HeadKind.PATCH else pixels
             self.decoders[module_name(head.name)] = decoder(config, len(head.channels))
 
     def encode(self, images: Tensor) -> Features:
@@ -68,13 +69,27 @@ class Network(nn.Module):
         return Features(levels, self.project(levels[-1]))
 
     def decode(self, head_name: str, features: Features, margin_px: int = 0) -> Tensor:
-        """Logits of one head from encoder features."""
+        """Logits of one head from encoder features; a branch runs the decoder that it is on."""
+        return self._decode(head_name, features, margin_px, {})
+
+    def _decode(
+        self, head_name: str, features: Features, margin_px: int, trunks: dict[str, Tensor]
+    ) -> Tensor:
+        """Logits of one head; `trunks` keeps what branches share with the decoder that they are on."""
         decoder = self.decoders[module_name(head_name)]
         if isinstance(decoder, PatchDecoder):
             logits: Tensor = decoder(features.levels[-1], margin_px)
         else:
-            logits = decoder(features.projected, features.levels)
+            owner = self.config.branches.get(head_name, head_name)
+            if owner not in trunks:
+                trunks[owner] = self._trunk(owner, features)
+            logits = decoder(trunks[owner])
         return logits
+
+    def _trunk(self, head_name: str, features: Features) -> Tensor:
+        decoder = self.decoders[module_name(head_name)]
+        assert isinstance(decoder, PixelDecoder), "branches are on decoders"
+        return decoder.trunk(features.projected, features.levels)
 
     def forward(
         self, images: Tensor, margin_px: int = 0, heads: Collection[str] | None = None
@@ -92,4 +107,24 @@ class Network(nn.Module):
         """
         features = self.encode(images)
         names = [head.name for head in self.spec.heads if heads is None or head.name in heads]
-        return {name: self.decode(name, features, margin_px) for name in names}
+        trunks: dict[str, Tensor] = {}
+        return {name: self._decode(name, features, margin_px, trunks) for name in names}
+
+
+def _check_branches(spec: TaskSpec, branches: Mapping[str, str]) -> None:
+    """Every branch is a pixel head on the decoder of another pixel head, which is no branch itself."""
+    pixels = [head.name for head in spec.heads if head.kind is not HeadKind.PATCH]
+    for name, owner in branches.items():
+        for head in (name, owner):
+            if head not in pixels:
+                raise UsageError(
+                    f"branches join pixel heads of the tasks ({', '.join(pixels)}), found {head!r}; "
+                    "name one of them"
+                )
+        if name == owner:
+            raise UsageError(f"a branch is on another head's decoder, found {name!r} on itself; leave it out")
+        if owner in branches:
+            raise UsageError(
+                f"a branch is on a head with a decoder of its own, found {name!r} on {owner!r}, which is a "
+                f"branch of {branches[owner]!r}; name that one"
+            )

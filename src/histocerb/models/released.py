@@ -1,17 +1,11 @@
-"""Weights from elsewhere: the checkpoint released with the paper, and torchvision-style ResNets.
-
-Both are files of torch.save and are read with `weights_only=True`: nothing in them is executed.
-"""
+"""The checkpoint released with the paper, as a network of ours."""
 
 from __future__ import annotations
 
-import pickle
 import re
-import warnings
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from torch import Tensor
 
@@ -20,6 +14,8 @@ from histocerb.core.tasks import CERBERUS, HeadKind, TaskSpec
 from histocerb.models.checkpoint import fill
 from histocerb.models.config import NETWORKS, NetworkConfig
 from histocerb.models.network import Network, module_name
+from histocerb.models.pretrained import encoder_key
+from histocerb.models.torch_file import read_torch_file
 
 STATE_KEY = "desc"
 """Key of the state dict in the released file."""
@@ -41,7 +37,7 @@ def import_released(weights: Path, settings: Path | None = None) -> Network:
     Raises:
         CheckpointError: anything else, naming the first key that does not fit.
     """
-    document = _load(weights)
+    document = read_torch_file(weights)
     state = document.get(STATE_KEY)
     if not isinstance(state, dict):
         raise CheckpointError(
@@ -51,42 +47,6 @@ def import_released(weights: Path, settings: Path | None = None) -> Network:
     network = Network(CERBERUS, _released_config(settings))
     fill(network, _renamed(state, network.spec, weights), str(weights))
     return network.eval()
-
-
-def load_encoder(network: Network, weights: Path) -> None:
-    """Fill the encoder from a torchvision-style ResNet state dict (.safetensors or torch.save).
-
-    Raises:
-        CheckpointError: a key is missing or has another shape.
-    """
-    if weights.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        state = load_file(weights)
-    else:
-        document = _load(weights)
-        state = document.get("state_dict", document)
-    own = network.encoder.state_dict()
-    renamed = {_encoder_key(_without_prefix(key)): value for key, value in state.items()}
-    fill(network.encoder, {key: value for key, value in renamed.items() if key in own}, str(weights))
-
-
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # on files that are refused below anyway
-            document = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise CheckpointError(f"there is no file {path}") from error
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path} is refused: it holds more than tensors, and loading it could run code"
-        ) from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise CheckpointError(f"{path} is not a torch checkpoint, or it is truncated") from error
-    if not isinstance(document, dict):
-        raise CheckpointError(f"{path} holds a {type(document).__name__}, expected a dict with a state dict")
-    return document
 
 
 def _found(document: dict[str, Any]) -> str:
@@ -150,13 +110,8 @@ def _within_decoder(key: str) -> str:
     key = re.sub(r"\.head\.0\.block\.0\.", ".head.0.", key)
     key = re.sub(r"\.head\.1\.conv\.", ".head.1.", key)
     if key.startswith("backbone."):
-        return "encoder." + _encoder_key(key.removeprefix("backbone."))
+        return "encoder." + encoder_key(key.removeprefix("backbone."))
     return key
-
-
-def _encoder_key(key: str) -> str:
-    """`layer1` of torchvision is stage 0 here."""
-    return re.sub(r"^layer(\d+)\.", lambda match: f"stages.{int(match[1]) - 1}.", key)
 
 
 def _without_prefix(key: str) -> str:

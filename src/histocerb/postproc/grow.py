@@ -4,10 +4,10 @@ With q1, q2 the bytes of inside and contour, ds the task's `downsample`, all reg
 
 - fg is q1 > 255 t where not q2 > 255 `contour_threshold`. Its components of at least `min_area_px` ds^2
   pixels are the seeds, numbered in raster order of their first pixels.
-- Seeds are dilated by OpenCV's ellipse of size int((`element_px` - 1) ds), with the anchor of cv2.dilate
-  (size 0 or 1: not at all). A pixel that several reach goes to the nearest: the least squared distance
-  among the offsets of the ellipse, of equals the earlier seed. Of a seed's pixels the largest 4-connected
-  piece is the object (of equals the first in raster order).
+- Seeds are dilated by OpenCV's ellipse of size int((`element_px` - 1) ds), or int(`grow_px` ds) where that is
+  given, with the anchor of cv2.dilate (size 0 or 1: not at all). A pixel that several reach goes to the
+  nearest: the least squared distance among the offsets of the ellipse, of equals the earlier seed. Of a
+  seed's pixels the largest 4-connected piece is the object (of equals the first in raster order).
 - Holes are what a 4-connected path from outside the image cannot enter. A 4-connected region of pixels that
   nobody owns and that lies in holes goes to the innermost object around it (the smallest filled area), if
   it shares an edge with that object; so every object stays one 4-connected region.
@@ -39,7 +39,7 @@ from histocerb.postproc.maps import TaskMaps, cutoff
 
 def element(params: PostprocParams) -> U8:
     """The ellipse by which seeds are grown; 1 x 1 where they are not."""
-    size = max(1, int((params.element_px - 1) * params.downsample))
+    size = max(1, int((params.grow_px or params.element_px - 1) * params.downsample))
     return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)), np.uint8)
 
 

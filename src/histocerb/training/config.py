@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import field
-from typing import Literal
+from dataclasses import asdict, field
+from typing import Any, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -14,6 +14,8 @@ from histocerb.data.sampler import SamplerParams
 from histocerb.data.splits import VALID
 from histocerb.models.config import NetworkConfig
 
+Precision = Literal[32, "bf16"]
+
 
 @dataclass(frozen=True, config=STRICT)
 class StageConfig:
@@ -21,12 +23,19 @@ class StageConfig:
 
     Attributes:
         heads: heads that learn; all others stay bit-identical.
+        steps: optimiser steps.
         freeze: True: only the decoders of `heads` learn (subtyping, paper section 3.3.2).
             False: the encoder learns too.
-        steps: optimiser steps.
-        lr: learning rate of Adam.
-        schedule: `step`: divided by 10 after 7/9 of the steps, as in the paper; `cosine`: to 1 % of it, after
-            a linear rise over the first 3 %.
+        optimizer: `adam`, the paper's, whose weight decay is an L2 penalty; or `adamw`, whose is none.
+        lr: learning rate at its highest.
+        weight_decay: on the weights of convolutions; biases and normalisation have none.
+        schedule: `step`: divided by 10 after 7/9 of the steps, as in the paper; `cosine`: to 1 % of it;
+            `constant`.
+        warmup: share of the steps in which the learning rate rises linearly; None: 3 % with `cosine`, else 0.
+        clip_norm: longer gradients (L2 norm over all that learns) are shortened to it; 0: never.
+        accumulate: batches per step; its gradient is the mean of theirs.
+        ema: decay per step of the running mean of the weights, which is then what is validated and kept; 0:
+            none.
         sampler: how its batches are drawn, where that differs from the rest of the run.
         crops: what its samples look like, where that differs from the rest of the run.
     """
@@ -34,8 +43,14 @@ class StageConfig:
     heads: tuple[str, ...]
     steps: int = Field(gt=0)
     freeze: bool = False
+    optimizer: Literal["adam", "adamw"] = "adam"
     lr: float = Field(default=1e-3, gt=0)
-    schedule: Literal["step", "cosine"] = "step"
+    weight_decay: float = Field(default=0, ge=0)
+    schedule: Literal["step", "cosine", "constant"] = "step"
+    warmup: float | None = Field(default=None, ge=0, lt=1)
+    clip_norm: float = Field(default=0, ge=0)
+    accumulate: int = Field(default=1, ge=1)
+    ema: float = Field(default=0, ge=0, lt=1)
     sampler: SamplerParams | None = None
     crops: CropParams | None = None
 
@@ -62,17 +77,25 @@ class TrainConfig:
     Attributes:
         name: of the run and of its folder.
         store: data store, relative to the working folder.
-        stages: in order.
+        stages: in order. The model has the heads that a stage trains, and those of `start_from`.
         network: name of a preset of `models.config.NETWORKS`, or a table of its own.
         tasks: name of a task preset.
-        encoder_weights: torchvision-style ResNet weights to begin with.
+        start_from: checkpoint folder or packaged model whose weights the network begins with; heads that it
+            does not have are new.
+        encoder_weights: ResNet weights that a new encoder begins with; see `models.pretrained`.
         loss_weights: weight of each head's loss, default 1.
+        subtyping_loss: of type heads: `masked_ce_dice`, `ce_dice` or `ce` (paper table 7).
         sampler: how batches are drawn.
         crops: what samples look like: size, targets, augmentation.
         validation: when and on how much the run is checked.
         seed: of weights, sampling and augmentation.
-        workers: loader processes; results do not depend on it.
+        precision: 32, or `bf16` for the network's arithmetic (weights and losses stay float32).
+        devices: processes that share each batch; on GPUs one per GPU. Results do not depend on it but for
+            rounding.
+        workers: loader processes of each device, None: 1, on a GPU up to 8; results do not depend on it.
         save_every: steps between two points from which the run can be resumed.
+        logger: `csv`, or `tensorboard` for event files too.
+        pictures_every: steps between two pictures of samples, truth and prediction; 0: none.
         half: store the weights as float16.
     """
 
@@ -81,12 +104,27 @@ class TrainConfig:
     stages: tuple[StageConfig, ...]
     network: str | NetworkConfig = "resnet34"
     tasks: str = "cerberus"
+    start_from: str | None = None
     encoder_weights: str | None = None
     loss_weights: dict[str, float] = field(default_factory=dict)
+    subtyping_loss: Literal["masked_ce_dice", "ce_dice", "ce"] = "masked_ce_dice"
     sampler: SamplerParams = field(default_factory=SamplerParams)
     crops: CropParams = field(default_factory=CropParams)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     seed: int = 0
-    workers: int = Field(default=1, ge=0)
+    precision: Precision = 32
+    devices: int = Field(default=1, ge=1)
+    workers: int | None = Field(default=None, ge=0)
     save_every: int = Field(default=200, gt=0)
+    logger: Literal["csv", "tensorboard"] = "csv"
+    pictures_every: int = Field(default=0, ge=0)
     half: bool = False
+
+
+FREE = frozenset({"store", "devices", "workers", "save_every", "logger", "pictures_every"})
+"""Keys that may change between interruption and resume. (What is in the store may not; see `facts`.)"""
+
+
+def binding(config: TrainConfig) -> dict[str, Any]:
+    """What a run folder is bound to: all that its result depends on."""
+    return {key: value for key, value in asdict(config).items() if key not in FREE}

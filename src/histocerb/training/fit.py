@@ -4,38 +4,38 @@ from __future__ import annotations
 
 import json
 import logging
-import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+import os
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as pl
-import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
-from safetensors.torch import load_file, save_file
+from lightning.pytorch.callbacks import Callback
+from safetensors.torch import load_file, save
 
 from histocerb._version import __version__
+from histocerb.core.config_file import validated
 from histocerb.core.errors import UsageError
-from histocerb.core.tasks import PRESETS, TaskSpec
-from histocerb.data.batches import BatchDataset, loader
-from histocerb.data.sampler import TaskSampler
-from histocerb.data.splits import training_splits
 from histocerb.data.store import Store
-from histocerb.models.checkpoint import save_checkpoint
-from histocerb.models.config import NETWORKS, NetworkConfig
+from histocerb.models.checkpoint import load_checkpoint, save_checkpoint
 from histocerb.models.network import Network
-from histocerb.models.released import load_encoder
-from histocerb.training.config import StageConfig, TrainConfig
+from histocerb.training.begin import first_network
+from histocerb.training.config import TrainConfig, binding
+from histocerb.training.curves import draw_curves
+from histocerb.training.distributed import Team, team_of
+from histocerb.training.facts import run_facts
+from histocerb.training.hardware import Hardware, find_hardware
 from histocerb.training.journal import Journal
-from histocerb.training.module import StageModule
-from histocerb.training.validation import Validation, validate
+from histocerb.training.scalars import scalar_sinks
+from histocerb.training.stage import DONE_FILE, RESUME_FILE, Place, train_stage
+from histocerb.training.validation import curves_file, journal_values, validate
 
 log = logging.getLogger(__name__)
 
-RESUME_FILE = "last.ckpt"
-MODEL_FOLDER = "model"
+CONFIG_FILE = "config.json"
+FACTS_FILE = "facts.json"
+JOURNAL_FILE = "journal.csv"
 REPORT_FILE = "validation.json"
+MODEL_FOLDER = "model"
 
 
 def fit(config: TrainConfig, out: Path, callbacks: tuple[Callback, ...] = (), device: str = "auto") -> Path:
@@ -43,149 +43,121 @@ def fit(config: TrainConfig, out: Path, callbacks: tuple[Callback, ...] = (), de
 
     Args:
         config: the run.
-        out: folder of the run. It gets `config.json`, `journal.csv`, one folder per stage, `validation.json`
-            and `model`.
-        callbacks: Lightning callbacks besides the journal.
-        device: auto, cpu or cuda.
+        out: folder of the run. It gets `config.json`, `facts.json`, `journal.csv`, `curves.png`, one folder
+            per stage, `pictures`, `validation.json` and `model`.
+        callbacks: Lightning callbacks besides those of the run.
+        device: auto, cpu, mps, cuda or cuda:N.
 
     Returns:
         The checkpoint folder.
 
     Raises:
-        UsageError: an impossible configuration, or `out` holds a run of another one.
+        UsageError: an impossible configuration, or `out` holds a run of another one or on other data.
+        HistocerbError: a loss is not finite.
     """
-    _claim(config, out)
-    spec = _spec(config)
-    torch.manual_seed(config.seed)
-    network = Network(spec, network_config(config.network))
-    if config.encoder_weights is not None:
-        load_encoder(network, Path(config.encoder_weights))
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    store = Store(Path(config.store))
-    for number, stage in enumerate(config.stages):
-        folder = out / f"stage-{number + 1}"
-        done = folder / "weights.safetensors"
+    store, hardware = Store(Path(config.store)), find_hardware(device, config.devices)
+    hardware.prepare(config.precision)
+    network = first_network(config)
+    facts = run_facts(store, config.seed)
+    _claim(config, facts, out)
+    with team_of(config.devices, _train_beside, (config, out, hardware)) as team:
+        _train(network, config, _place(config, store, out, hardware, team, callbacks))
+    return _finish(network.cpu().eval(), config, store, facts, out)
+
+
+def _train_beside(team: Team, config: TrainConfig, out: Path, hardware: Hardware) -> None:
+    """What the other processes of a run with several devices do."""
+    hardware.prepare(config.precision)
+    place = _place(config, Store(Path(config.store)), out, hardware, team, ())
+    _train(first_network(config), config, place)
+
+
+def _place(
+    config: TrainConfig,
+    store: Store,
+    out: Path,
+    hardware: Hardware,
+    team: Team,
+    callbacks: tuple[Callback, ...],
+) -> Place:
+    sinks = scalar_sinks(config.logger, out) if team.leads else ()
+    journal = Journal(out / JOURNAL_FILE, tuple(stage.steps for stage in config.stages), sinks)
+    return Place(1, store, out, journal, hardware, team, callbacks)
+
+
+def _train(network: Network, config: TrainConfig, first: Place) -> None:
+    """All stages that are not done."""
+    for number, stage in enumerate(config.stages, start=1):
+        place = replace(first, number=number)
+        done = place.folder / DONE_FILE
         if done.is_file():
             network.load_state_dict(load_file(done))
             continue
-        log.info("stage %d of %d: %s", number + 1, len(config.stages), ", ".join(stage.heads))
-        journal = Journal(out / "journal.csv")
-        folder.mkdir(parents=True, exist_ok=True)
-        watchers = (journal, Validation(store, config.validation), *callbacks)
-        _fit_stage(network, config, stage, store, folder, watchers, device)
-        save_file({key: value.contiguous() for key, value in network.state_dict().items()}, done)
-        (folder / RESUME_FILE).unlink(missing_ok=True)
-    network = network.cpu().eval()
+        if place.team.leads:
+            log.info("stage %d of %d: %s", number, len(config.stages), ", ".join(stage.heads))
+        train_stage(network, config, place)
+        if place.team.leads:
+            _keep(network, done)
+            (place.folder / RESUME_FILE).unlink(missing_ok=True)
+
+
+def _finish(network: Network, config: TrainConfig, store: Store, facts: dict[str, Any], out: Path) -> Path:
+    """Validate, draw the curves, write the checkpoint."""
     report = validate(network, store, config.validation)
-    (out / REPORT_FILE).write_text(json.dumps(report, indent=1))
-    facts = {"trained_with": f"histocerb {__version__}", "config": asdict(config)}
-    save_checkpoint(out / MODEL_FOLDER, network, facts, half=config.half)
+    steps = tuple(stage.steps for stage in config.stages)
+    journal, last = Journal(out / JOURNAL_FILE, steps), (len(steps), steps[-1])
+    written = {row.name for row in journal.rows() if (row.stage, row.step) == last}
+    values = {name: value for name, value in journal_values(report).items() if name not in written}
+    journal.write(*last, values)
+    draw_curves(journal, curves_file(journal))
+    origin = {"trained_with": f"histocerb {__version__}", "git": facts["git"], "data": facts["data"]}
+    origin |= {"config": asdict(config)}
+    if config.start_from is not None:
+        origin["started_from"] = load_checkpoint(config.start_from).sha256
+    sha256 = save_checkpoint(out / MODEL_FOLDER, network, origin, half=config.half)
+    about = {
+        "model": {"path": str(out / MODEL_FOLDER), "sha256": sha256},
+        "data": {**facts["data"], "splits": [config.validation.split]},
+    }
+    _write_json(out / REPORT_FILE, {**report, **about})
     return out / MODEL_FOLDER
 
 
-def network_config(choice: str | NetworkConfig) -> NetworkConfig:
-    """A network by name of its preset, or as it stands."""
-    if isinstance(choice, NetworkConfig):
-        return choice
-    if choice not in NETWORKS:
-        raise UsageError(f"there is no network {choice!r}; known are {', '.join(NETWORKS)}")
-    return NETWORKS[choice]
-
-
-def _spec(config: TrainConfig) -> TaskSpec:
-    if config.tasks not in PRESETS:
-        raise UsageError(f"there is no task preset {config.tasks!r}; known are {', '.join(PRESETS)}")
-    spec = PRESETS[config.tasks]
-    known = [head.name for head in spec.heads]
-    named = [*config.loss_weights, *(name for stage in config.stages for name in stage.heads)]
-    for name in named:
-        if name not in known:
-            raise UsageError(f"there is no head {name!r}; {spec.name} has {', '.join(known)}")
-    return spec
-
-
-def _claim(config: TrainConfig, out: Path) -> None:
-    """Bind `out` to this configuration (paths of stores and progress settings may change)."""
-    out.mkdir(parents=True, exist_ok=True)
-    path, mine = out / "config.json", json.dumps(_binding(config), indent=1)
-    if path.is_file() and path.read_text() != mine:
+def _claim(config: TrainConfig, facts: dict[str, Any], out: Path) -> None:
+    """Bind `out` to this configuration and this data (see `config.FREE` for what may change)."""
+    path, found = out / CONFIG_FILE, out / FACTS_FILE
+    if path.is_file() and not _same(config, path):
         raise UsageError(f"{out} holds a run of another configuration; remove it or choose another folder")
-    path.write_text(mine)
+    if found.is_file():
+        data = json.loads(found.read_text(encoding="utf-8"))["data"]["fingerprint"]
+        if data != facts["data"]["fingerprint"]:
+            raise UsageError(
+                f"expected the data that the run in {out} began with ({data[:12]}), found "
+                f"{facts['data']['fingerprint'][:12]} in {config.store}; choose another folder"
+            )
+    out.mkdir(parents=True, exist_ok=True)
+    _write_json(path, asdict(config))
+    _write_json(found, facts)
 
 
-def _binding(config: TrainConfig) -> dict[str, Any]:
-    free = {"workers", "save_every"}
-    return {key: value for key, value in asdict(config).items() if key not in free}
+def _same(config: TrainConfig, path: Path) -> bool:
+    """Whether the run described in `path` has the same result. What it does not say has its default."""
+    try:
+        other = validated(json.loads(path.read_text(encoding="utf-8")), TrainConfig, str(path))
+    except (UsageError, ValueError):
+        return False
+    return binding(other) == binding(config)
 
 
-def _fit_stage(
-    network: Network,
-    config: TrainConfig,
-    stage: StageConfig,
-    store: Store,
-    folder: Path,
-    callbacks: tuple[Callback, ...],
-    device: str,
-) -> None:
-    resume = folder / RESUME_FILE
-    begin = _step_of(resume)
-    module = StageModule(network, stage, config.loss_weights, config.seed)
-    spec = network.spec.only(stage.heads)
-    splits = training_splits(store.records, config.validation.split)
-    sampler = TaskSampler(store, splits, stage.sampler or config.sampler, spec)
-    dataset = BatchDataset(store, sampler, config.seed, stage.crops or config.crops, spec)
-    batches = loader(dataset, _Steps(begin, stage.steps), workers=config.workers)
-    saver = ModelCheckpoint(
-        dirpath=folder,
-        filename=Path(RESUME_FILE).stem,
-        every_n_train_steps=config.save_every,
-        enable_version_counter=False,
-        save_top_k=1,
-    )
-    with warnings.catch_warnings():
-        # Lightning's own use of deprecated torch names, and its advice (workers, folders, eval mode).
-        warnings.filterwarnings("ignore", category=FutureWarning)
-        warnings.filterwarnings("ignore", module=r"lightning\.")
-        trainer = _trainer(stage, saver, callbacks, folder, device)
-        trainer.fit(module, batches, ckpt_path=resume if begin else None, weights_only=True)
-    if module.global_step < stage.steps:
-        raise KeyboardInterrupt
+def _write_json(path: Path, document: dict[str, Any]) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
 
 
-@dataclass(frozen=True)
-class _Steps(Sequence[int]):
-    """Steps that are left. Its length is that of the whole stage: Lightning counts those done as fetched."""
-
-    begin: int
-    end: int
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(self.begin, self.end))
-
-    def __len__(self) -> int:
-        return self.end
-
-    def __getitem__(self, index: Any) -> Any:
-        return range(self.begin, self.end)[index]
-
-
-def _trainer(
-    stage: StageConfig, saver: Callback, callbacks: tuple[Callback, ...], folder: Path, device: str
-) -> pl.Trainer:
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    return pl.Trainer(
-        accelerator={"cuda": "gpu"}.get(device, device),
-        devices=1,
-        max_steps=stage.steps,
-        callbacks=[saver, *callbacks],
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=folder,
-    )
-
-
-def _step_of(resume: Path) -> int:
-    if not resume.is_file():
-        return 0
-    return int(torch.load(resume, map_location="cpu", weights_only=True)["global_step"])
+def _keep(network: Network, path: Path) -> None:
+    """Weights of a stage; the file appears whole or not at all."""
+    blob = save({key: value.contiguous() for key, value in network.state_dict().items()})
+    temporary = path.with_suffix(".tmp")
+    temporary.write_bytes(blob)
+    os.replace(temporary, path)

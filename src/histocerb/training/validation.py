@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
 import numpy.typing as npt
-from lightning.pytorch.callbacks import Callback
 
 from histocerb.core.samples import Sample
+from histocerb.data.batches import Batch
 from histocerb.data.store import Store
+from histocerb.metrics.figures import mean_of
 from histocerb.models.network import Network
 from histocerb.models.whole_image import mirrored_maps
 from histocerb.training.config import ValidationConfig
-from histocerb.training.evaluation import evaluate
+from histocerb.training.curves import draw_curves
+from histocerb.training.evaluation.evaluate import ALL, evaluate
+from histocerb.training.journal import Journal
 from histocerb.training.module import StageModule
 
 log = logging.getLogger(__name__)
+
+_FIGURES = ("dice", "pq", "accuracy", "mf1")
+"""What is logged; the document has more."""
 
 
 def validate(network: Network, store: Store, config: ValidationConfig) -> dict[str, Any]:
@@ -33,37 +40,62 @@ def validate(network: Network, store: Store, config: ValidationConfig) -> dict[s
     report = evaluate(_samples(store, config), predict, network.spec)
     for module, training in was_training.items():
         module.training = training
-    for source, tasks in report.items():
-        for task, figures in tasks.items():
-            log.info("validation on %s: %s %s", source, task, headline(figures))
+    for (source, task), figures in main_figures(report).items():
+        log.info("validation on %s: %s %s", source, task, headline(figures))
     return report
 
 
-def headline(figures: dict[str, Any]) -> str:
+def main_figures(report: dict[str, Any]) -> dict[tuple[str, str], dict[str, float]]:
+    """The defined ones of the figures that are logged, by source and task."""
+    found = {}
+    for source, tasks in report["summary"].items():
+        for task, figures in tasks.items() if source != ALL else ():
+            values = {name: mean_of(figures.get(name)) for name in _FIGURES}
+            values["type_accuracy"] = mean_of(figures.get("types", {}).get("accuracy"))
+            found[source, task] = {name: value for name, value in values.items() if value is not None}
+    return found
+
+
+def headline(figures: dict[str, float]) -> str:
     """The figures of one task in a few words."""
-    if "accuracy" in figures:
-        return f"accuracy {figures['accuracy']:.3f}, mF1 {figures['mf1']:.3f}"
-    types = figures.get("types")
-    typed = f", type accuracy {types['accuracy']:.3f}" if types else ""
-    dice, quality = figures["dice"]["mean"], figures["pq"]["mean"]
-    return "nothing to find" if dice is None else f"Dice {dice:.3f}, PQ {quality:.3f}{typed}"
+    return ", ".join(f"{name} {value:.3f}" for name, value in figures.items()) or "nothing to find"
 
 
-class Validation(Callback):
-    """Validates every so many steps of a stage."""
+class Validation:
+    """Validates every so many steps of a stage, and draws the curves anew."""
 
-    def __init__(self, store: Store, config: ValidationConfig) -> None:
+    def __init__(self, store: Store, config: ValidationConfig, journal: Journal, stage: int) -> None:
         self.store = store
         self.config = config
+        self.journal = journal
+        self.stage = stage
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def begin(self, step: int) -> None:
+        """Nothing to do."""
+
+    def after_step(self, trainer: pl.Trainer, module: StageModule, batch: Batch) -> None:
         """Validate when it is time."""
-        del outputs, batch, batch_idx
-        assert isinstance(pl_module, StageModule)
-        if self.config.every and trainer.global_step % self.config.every == 0:
-            validate(pl_module.network, self.store, self.config)
+        del batch
+        if not self.config.every or trainer.global_step % self.config.every:
+            return
+        with module.shown():
+            report = validate(module.network, self.store, self.config)
+        self.journal.write(self.stage, trainer.global_step, journal_values(report))
+        draw_curves(self.journal, curves_file(self.journal))
+
+
+def journal_values(report: dict[str, Any]) -> dict[str, float]:
+    """The main figures under the names that they have in the journal."""
+    return {
+        f"valid/{source}/{task}/{name}": value
+        for (source, task), figures in main_figures(report).items()
+        for name, value in figures.items()
+    }
+
+
+def curves_file(journal: Journal) -> Path:
+    """Where the curves of a journal are drawn: beside it."""
+    return journal.path.with_name("curves.png")
 
 
 def _samples(store: Store, config: ValidationConfig) -> Iterator[Sample]:

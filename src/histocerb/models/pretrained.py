@@ -1,0 +1,126 @@
+"""Encoder weights from elsewhere: ResNets with torchvision's names, as torchvision and timm write them.
+
+They see what our networks give them, RGB from 0 to 1: the mean and SD of ImageNet are not taken off, as in
+the paper.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from torch import Tensor
+
+from histocerb.core.errors import CheckpointError, UsageError
+from histocerb.models.network import Network
+from histocerb.models.torch_file import read_torch_file
+
+HUB = "hf:"
+"""Begins the name of a file on the Hugging Face hub."""
+HUB_FILE = "model.safetensors"
+_COUNTER = "num_batches_tracked"
+"""Buffers that old files lack; batch normalisation with a fixed momentum does not read them."""
+
+
+def load_encoder(network: Network, source: str | Path) -> None:
+    """Fill a ResNet encoder.
+
+    Classifiers and stages that the encoder does not have are left out.
+
+    Args:
+        network: its encoder is overwritten.
+        source: a `.safetensors` file, a file of torch.save (the state dict itself or under `state_dict`), or
+            `hf:OWNER/NAME[/FILE]` on the Hugging Face hub (FILE: `model.safetensors`).
+
+    Raises:
+        CheckpointError: the file cannot be had or read, or it is of another encoder; the first key that does
+            not fit is named.
+        UsageError: the network has no ResNet encoder, or `source` names no repository.
+    """
+    kind = network.config.encoder.kind
+    if kind != "resnet":
+        raise UsageError(
+            f"encoder weights are those of a ResNet, found a network with a {kind} encoder; leave them out"
+        )
+    name = str(source)
+    path = _fetched(name.removeprefix(HUB)) if name.startswith(HUB) else Path(source)
+    state = {str(key).removeprefix("module."): value for key, value in _state(path).items()}
+    own = network.encoder.state_dict()
+    for key, value in own.items():
+        own[key] = _fitting(state, key, value, name)
+    _check_depth(state, own, name)
+    network.encoder.load_state_dict(own)
+
+
+def encoder_key(key: str) -> str:
+    """Our name of a torchvision key: `layer1` is stage 0 here."""
+    return re.sub(r"^layer(\d+)\.", lambda match: f"stages.{int(match[1]) - 1}.", key)
+
+
+def _torchvision_key(key: str) -> str:
+    return re.sub(r"^stages\.(\d+)\.", lambda match: f"layer{int(match[1]) + 1}.", key)
+
+
+def _fitting(state: dict[str, Any], key: str, own: Tensor, name: str) -> Tensor:
+    theirs = _torchvision_key(key)
+    found = state.get(theirs)
+    if found is None and key.endswith(_COUNTER):
+        return own
+    if not isinstance(found, Tensor):
+        raise CheckpointError(
+            f"{name} lacks {theirs!r}: expected a ResNet with torchvision's names, as deep as the encoder"
+        )
+    if found.shape != own.shape:
+        raise CheckpointError(
+            f"{name}: {theirs!r} should have shape {list(own.shape)}, found {list(found.shape)}; "
+            "choose the weights of this encoder"
+        )
+    return found
+
+
+def _check_depth(state: dict[str, Any], own: dict[str, Tensor], name: str) -> None:
+    """No stage of the file has blocks that the encoder's stage lacks."""
+    stages = {key.split(".")[1] for key in own if key.startswith("stages.")}
+    for theirs in state:
+        key = encoder_key(theirs)
+        if key.startswith("stages.") and key.split(".")[1] in stages and key not in own:
+            raise CheckpointError(f"{name} has {theirs!r}, which the encoder lacks: it is of a deeper ResNet")
+
+
+def _state(path: Path) -> dict[str, Any]:
+    if path.suffix != ".safetensors":
+        document = read_torch_file(path)
+        inner = document.get("state_dict")
+        return inner if isinstance(inner, dict) else document
+    from safetensors.torch import load_file
+
+    try:
+        return dict(load_file(path))
+    except FileNotFoundError as error:
+        raise CheckpointError(f"there is no file {path}") from error
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path} is not a safetensors file, or it is truncated") from error
+
+
+def _fetched(place: str) -> Path:
+    """The file `OWNER/NAME[/FILE]` of the hub, downloaded once and kept in the hub's cache."""
+    owner, _, rest = place.partition("/")
+    name, _, file = rest.partition("/")
+    if not owner or not name:
+        raise UsageError(f"expected {HUB}OWNER/NAME or {HUB}OWNER/NAME/FILE, found '{HUB}{place}'")
+    try:
+        from huggingface_hub import hf_hub_download
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"{HUB}{place} needs the package huggingface_hub, found none; "
+            "install it with `pip install 'histocerb[hub]'` or give a file"
+        ) from error
+    try:
+        return Path(hf_hub_download(f"{owner}/{name}", file or HUB_FILE))
+    except (OSError, ValueError) as error:  # what the hub raises, offline or for an unknown name
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise CheckpointError(
+            f"{HUB}{place} cannot be fetched: {reason}; check the name and the connection, or give a file"
+        ) from error

@@ -1,0 +1,86 @@
+"""The network that a run begins with."""
+
+from __future__ import annotations
+
+import torch
+
+from histocerb.core.errors import UsageError
+from histocerb.core.tasks import PRESETS, TaskSpec
+from histocerb.models.checkpoint import Checkpoint, load_checkpoint
+from histocerb.models.config import NETWORKS, NetworkConfig
+from histocerb.models.network import Network
+from histocerb.models.pretrained import load_encoder
+from histocerb.training.config import TrainConfig
+
+
+def first_network(config: TrainConfig) -> Network:
+    """The network of a run before its first step, weights drawn or loaded.
+
+    Raises:
+        UsageError: unknown names, or a `start_from` of another network.
+        CheckpointError: weights that cannot be read.
+    """
+    if config.start_from and config.encoder_weights:
+        raise UsageError("expected start_from or encoder_weights, found both; remove the latter")
+    source = load_checkpoint(config.start_from) if config.start_from else None
+    spec = run_spec(config, source.network.spec if source else None)
+    torch.manual_seed(config.seed)
+    network = Network(spec, network_config(config.network))
+    if source is not None:
+        _take_over(network, source)
+    if config.encoder_weights is not None:
+        load_encoder(network, config.encoder_weights)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def network_config(choice: str | NetworkConfig) -> NetworkConfig:
+    """A network by name of its preset, or as it stands."""
+    if isinstance(choice, NetworkConfig):
+        return choice
+    if choice not in NETWORKS:
+        raise UsageError(f"there is no network {choice!r}; known are {', '.join(NETWORKS)}")
+    return NETWORKS[choice]
+
+
+def run_spec(config: TrainConfig, started: TaskSpec | None = None) -> TaskSpec:
+    """The tasks of the model: with the heads that a stage trains, and those that it started with.
+
+    Raises:
+        UsageError: an unknown preset or head, or a head of `started` that the preset has otherwise.
+    """
+    if config.tasks not in PRESETS:
+        raise UsageError(f"there is no task preset {config.tasks!r}; known are {', '.join(PRESETS)}")
+    spec = PRESETS[config.tasks]
+    known = {head.name: head for head in spec.heads}
+    trained = [name for stage in config.stages for name in stage.heads]
+    for name in (*config.loss_weights, *trained):
+        if name not in known:
+            raise UsageError(f"there is no head {name!r}; {spec.name} has {', '.join(known)}")
+    kept = started.heads if started else ()
+    for head in kept:
+        if known.get(head.name) != head:
+            raise UsageError(
+                f"expected a start_from with heads of {spec.name}, found {head.name!r} with other channels; "
+                "set tasks to its preset"
+            )
+    return spec.only({*trained, *(head.name for head in kept)})
+
+
+def _take_over(network: Network, source: Checkpoint) -> None:
+    """Copy the weights of a checkpoint, which must all have a place."""
+    own, state = network.state_dict(), source.network.state_dict()
+    for key, value in state.items():
+        if key not in own or own[key].shape != value.shape:
+            found = list(own[key].shape) if key in own else "none"
+            raise UsageError(
+                f"expected the network of start_from ({source.name}), with {key!r} of shape "
+                f"{list(value.shape)}, found {found}; set network to that of the checkpoint"
+            )
+    shared = ("encoder.", "project.")
+    new = next((key for key in own if key.startswith(shared) and key not in state), None)
+    if new is not None:
+        raise UsageError(
+            f"expected the network of start_from ({source.name}), found {new!r} besides; "
+            "set network to that of the checkpoint"
+        )
+    network.load_state_dict(own | state)

@@ -1,0 +1,36 @@
+"""Blocks as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from histocerb.training.evaluation.blocks import Block, Heading, Paragraph, Picture, Table
+
+
+def markdown(blocks: Iterable[Block]) -> str:
+    """The text of a Markdown file."""
+    return "\n\n".join(_block(block) for block in blocks) + "\n"
+
+
+def _block(block: Block) -> str:
+    match block:
+        case Heading(text, level):
+            return f"{'#' * level} {_escaped(text)}"
+        case Paragraph(text):
+            return _escaped(text)
+        case Picture(path, text):
+            return f"![{_escaped(text)}](<{path}>)\n\n*{_escaped(text)}*"
+        case Table(header, rows):
+            rule = ["---"] + ["---:"] * (len(header) - 1)
+            return "\n".join(_row(cells) for cells in (header, rule, *rows))
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(_escaped(cell) for cell in cells)} |"
+
+
+def _escaped(text: str) -> str:
+    """Names of images and folders may hold characters that mean something in Markdown."""
+    for mark in "\\`*_[]<>|#":
+        text = text.replace(mark, "\\" + mark)
+    return " ".join(text.split())

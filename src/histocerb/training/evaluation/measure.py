@@ -1,0 +1,152 @@
+"""A model on splits of a store: what is measured, on what, and the document about it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from histocerb.core.errors import UsageError
+from histocerb.core.samples import Sample
+from histocerb.core.tasks import TaskSpec
+from histocerb.data.manifest import Record
+from histocerb.data.store import Store
+from histocerb.training.evaluation.evaluate import Predict, Watch, evaluate
+from histocerb.training.evaluation.image import object_tasks, task_of_marks
+
+Progress = Callable[[Iterable[Sample], int], Iterable[Sample]]
+"""Passes samples on, of which there are so many, and may show how far it is."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A model.
+
+    Attributes:
+        path: name of a packaged model, or checkpoint folder.
+        sha256: of its weights.
+        spec: its tasks.
+        predict: from an image to maps.
+    """
+
+    path: str
+    sha256: str
+    spec: TaskSpec
+    predict: Predict
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Images of a store.
+
+    Attributes:
+        splits: names.
+        most: at most so many images per source and split, the first by name; None: all.
+    """
+
+    splits: tuple[str, ...]
+    most: int | None = None
+
+
+def measure(
+    store: Store,
+    choice: Choice,
+    model: Measured,
+    *,
+    watch: Watch | None = None,
+    progress: Progress = lambda samples, _: samples,
+) -> dict[str, Any]:
+    """The document of a model on splits of a store: `evaluate` with what the model and the data were.
+
+    Args:
+        store: the images.
+        choice: which of them.
+        model: what is measured.
+        watch: told about every image with objects.
+        progress: shows how far it is.
+
+    Raises:
+        UsageError: a split that the store does not have, or nothing in it that the model has a task for.
+    """
+    indices = chosen(store, choice)
+    about = origin(store, choice, model)
+    found = evaluate(
+        progress(store.samples(indices), len(indices)),
+        model.predict,
+        model.spec,
+        split_of={store.records[i].who: store.records[i].split for i in indices},
+        watch=watch,
+    )
+    version = {"histocerb": found["histocerb"]}
+    return {**version, **about, "images": found["images"], "summary": found["summary"]}
+
+
+def origin(store: Store, choice: Choice, model: Measured) -> dict[str, Any]:
+    """The parts `model` and `data` of a document, known before anything is measured.
+
+    Raises:
+        UsageError: as `measure` does.
+    """
+    records = [store.records[i] for i in chosen(store, choice)]
+    tasks = Counter(name for record in records for name in _annotated(record, model.spec))
+    missing = {name: n for name, n in sorted(tasks.items()) if not _has(model.spec, name)}
+    if len(missing) == len(tasks):
+        raise UsageError(
+            f"{store.path}: expected images annotated for a task of the model "
+            f"({', '.join(task.name for task in model.spec.tasks)}) in {', '.join(choice.splits)}, found "
+            f"{', '.join(missing) or 'none with labels'}; choose another --model or --split"
+        )
+    return {
+        "model": {"path": model.path, "sha256": model.sha256},
+        "data": {
+            "store": str(store.path),
+            "fingerprint": fingerprint(records),
+            "splits": list(choice.splits),
+            "not_measured": missing,
+        },
+    }
+
+
+def chosen(store: Store, choice: Choice) -> list[int]:
+    """Places of the chosen images in the store.
+
+    Raises:
+        UsageError: a split that the store does not have.
+    """
+    known = sorted({record.split for record in store.records})
+    for split in choice.splits:
+        if split not in known:
+            raise UsageError(
+                f"Expected a split of {store.path} ({', '.join(known) or 'it is empty'}), found {split!r}; "
+                "choose one of them."
+            )
+    taken: Counter[tuple[str, str]] = Counter()
+    found = []
+    for index in store.indices(splits=choice.splits):
+        record = store.records[index]
+        taken[record.source, record.split] += 1
+        if choice.most is None or taken[record.source, record.split] <= choice.most:
+            found.append(index)
+    return found
+
+
+def fingerprint(records: Sequence[Record]) -> str:
+    """Changes when an image, its labels or its split does: sha256 of names, splits and checksums."""
+    lines = sorted(f"{record.who} {record.split} {record.checksum}" for record in records)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _annotated(record: Record, spec: TaskSpec) -> list[str]:
+    """Names of tasks; what the model has no task for by its own name (kind of mark, patch class)."""
+    found = [label.task for label in record.labels]
+    found += [task_of_marks(mark.kind, spec) or mark.kind for mark in record.marks]
+    if record.patch_class is not None:
+        found.append(spec.patch.name if spec.patch else "patch class")
+    return list(dict.fromkeys(found))
+
+
+def _has(spec: TaskSpec, name: str) -> bool:
+    patch = [spec.patch.name] if spec.patch else []
+    return name in (*patch, *(task.name for task in object_tasks(spec)))

@@ -1,0 +1,175 @@
+"""Experiments as TOML files: rows as changes to training configurations that are files themselves."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from dataclasses import field
+from pathlib import Path
+from typing import Any
+
+from pydantic.dataclasses import dataclass
+
+from histocerb.core.config_file import STRICT, merged, read_config, read_document, validated
+from histocerb.core.errors import UsageError
+from histocerb.core.tasks import PRESETS
+from histocerb.training.config import TrainConfig
+from histocerb.training.experiment.plan import (
+    OBJECT_FIGURES,
+    PATCH_FIGURES,
+    Experiment,
+    Row,
+    Run,
+    Section,
+    Spread,
+)
+
+ROW = "row:"
+_FIGURES = (*OBJECT_FIGURES, *PATCH_FIGURES)
+
+
+@dataclass(frozen=True, config=STRICT)
+class RunEntry:
+    """A run as the file has it.
+
+    Attributes:
+        config: training configuration, a file beside the experiment; default: that of the experiment.
+        change: keys laid over it.
+        start_from: `row:NAME`: begin with the checkpoint of that row's run on the same fold.
+    """
+
+    config: str | None = None
+    change: dict[str, Any] = field(default_factory=dict)
+    start_from: str | None = None
+
+
+@dataclass(frozen=True, config=STRICT)
+class RowEntry:
+    """A row as the file has it; see `plan.Row`."""
+
+    name: str
+    labels: tuple[str, ...]
+    runs: tuple[RunEntry, ...] = ()
+    paper: tuple[tuple[Spread, ...], ...] = ()
+    shown: bool = True
+
+
+@dataclass(frozen=True, config=STRICT)
+class ExperimentEntry:
+    """An experiment as the file has it; see `plan.Experiment`.
+
+    Attributes:
+        base: training configuration, a file beside the experiment, that rows use unless they name another.
+        change: keys laid over the configuration of every run, before its own.
+    """
+
+    name: str
+    title: str
+    store: str
+    base: str
+    folds: tuple[str, ...]
+    labels: tuple[str, ...]
+    sections: tuple[Section, ...]
+    rows: tuple[RowEntry, ...]
+    external: str | None = None
+    change: dict[str, Any] = field(default_factory=dict)
+
+
+def read_experiment(path: Path) -> Experiment:
+    """The experiment in a TOML file, every run resolved.
+
+    Raises:
+        UsageError: naming the key or the row that is wrong.
+    """
+    entry = read_config(path, ExperimentEntry)
+    rows = tuple(
+        Row(
+            row.name, row.labels, tuple(_run(path, entry, row, run) for run in row.runs), row.paper, row.shown
+        )
+        for row in entry.rows
+    )
+    experiment = Experiment(
+        name=entry.name,
+        title=entry.title,
+        store=entry.store,
+        folds=entry.folds,
+        labels=entry.labels,
+        sections=entry.sections,
+        rows=rows,
+        external=entry.external,
+    )
+    check(experiment, str(path))
+    return experiment
+
+
+def check(experiment: Experiment, where: str) -> None:
+    """Whether every row can be filled.
+
+    Raises:
+        UsageError: naming what is wrong; `where` is what it calls the experiment.
+    """
+    problem = _problem(experiment)
+    if problem:
+        raise UsageError(f"{where}: {problem}")
+
+
+def _run(path: Path, entry: ExperimentEntry, row: RowEntry, run: RunEntry) -> Run:
+    file = path.parent / (run.config or entry.base)
+    document = merged(merged(read_document(file), entry.change), run.change)
+    config = validated(document, TrainConfig, f"{path}, row {row.name!r} ({file.name} with its changes)")
+    if config.tasks not in PRESETS:
+        raise UsageError(f"{file}: there is no task preset {config.tasks!r}; known are {', '.join(PRESETS)}")
+    if run.start_from is None:
+        return Run(config)
+    if not run.start_from.startswith(ROW):
+        raise UsageError(
+            f"{path}, row {row.name!r}: expected start_from = 'row:NAME', found {run.start_from!r}; "
+            "a checkpoint folder belongs into change.start_from"
+        )
+    return Run(config, run.start_from.removeprefix(ROW))
+
+
+def _problem(experiment: Experiment) -> str | None:
+    repeated = [name for name, number in Counter(row.name for row in experiment.rows).items() if number > 1]
+    if repeated:
+        return f"two rows are called {repeated[0]!r}; rename one"
+    if not experiment.folds:
+        return "expected at least one fold, found none; name splits of the store"
+    parts = {column.part for section in experiment.sections for column in section.columns}
+    if "external" in parts and experiment.external is None:
+        return "a column is of the external test, but `external` names no split; add it"
+    wrong = [column.figure for section in experiment.sections for column in section.columns]
+    wrong = [figure for figure in wrong if figure not in _FIGURES]
+    if wrong:
+        near = difflib.get_close_matches(wrong[0], _FIGURES, n=1, cutoff=0.0)
+        return f"there is no figure {wrong[0]!r}; did you mean {near[0]!r}?"
+    usable: set[str] = set()
+    for row in experiment.rows:
+        problem = _row_problem(experiment, row, usable)
+        if problem:
+            return f"row {row.name!r} {problem}"
+        if len(row.runs) == 1:
+            usable.add(row.name)
+    return None
+
+
+def _row_problem(experiment: Experiment, row: Row, usable: set[str]) -> str | None:
+    if len(row.labels) != len(experiment.labels):
+        return (
+            f"needs {len(experiment.labels)} labels ({', '.join(experiment.labels)}), has {len(row.labels)}"
+        )
+    expected = [len(section.columns) for section in experiment.sections]
+    found = [len(figures) for figures in row.paper]
+    if row.paper and found != expected:
+        return f"has {found} of the paper's figures per section, the sections have {expected} columns"
+    for run in row.runs:
+        if run.start_from is not None and run.start_from not in usable:
+            return f"starts from {run.start_from!r}; expected an earlier row of one run"
+    if not row.runs or not row.shown:
+        return None
+    filled = Counter(task for run in row.runs for task in run.tasks)
+    for section in experiment.sections:
+        for column in section.columns:
+            if filled[column.task] != 1:
+                return f"has {filled[column.task]} runs that train {column.task!r}; expected exactly one"
+    return None

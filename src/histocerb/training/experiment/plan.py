@@ -1,0 +1,211 @@
+"""What an experiment is, and the training runs that it takes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+from pydantic.dataclasses import dataclass
+
+from histocerb.core.config_file import STRICT
+from histocerb.core.tasks import PRESETS
+from histocerb.training.config import FREE, TrainConfig
+
+Part = Literal["cross", "external"]
+"""Cross validation: the fold that a run did not see. External: the same test samples for every fold."""
+
+Spread = tuple[float, float]
+"""Mean and SD over folds."""
+
+
+OBJECT_FIGURES = (
+    *("dice", "pq", "dq", "sq", "aji", "object_f1", "object_dice", "object_hausdorff_um"),
+    *("mpq", "mpq_plus", "r2", "types.accuracy", "types.mf1", "types.map"),
+    *("detection.froc", "detection.precision", "detection.recall", "detection.f1"),
+)
+"""Figures of tasks that find objects, as evaluations name them."""
+
+PATCH_FIGURES = ("accuracy", "mf1", "map")
+"""Figures of the task that classifies patches."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class Column:
+    """A figure of a table.
+
+    Attributes:
+        heading: above the column.
+        part: what the figure is measured on.
+        task: of which task.
+        figure: one of `OBJECT_FIGURES` or `PATCH_FIGURES`; dots lead into nested tables of an evaluation.
+    """
+
+    heading: str
+    part: Part
+    task: str
+    figure: str
+
+
+@dataclass(frozen=True, config=STRICT)
+class Section:
+    """Columns that are printed side by side. A table has one section, or several below each other."""
+
+    columns: tuple[Column, ...]
+    title: str = ""
+
+
+@dataclass(frozen=True, config=STRICT)
+class Run:
+    """One network of a row, trained once per fold.
+
+    Attributes:
+        config: how; name of the store and the held-out split are those of the experiment.
+        start_from: name of the row from whose checkpoint (of the same fold) it begins.
+    """
+
+    config: TrainConfig
+    start_from: str | None = None
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Names of the heads that it trains."""
+        return tuple(dict.fromkeys(name for stage in self.config.stages for name in stage.heads))
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the tasks of these heads: the columns that the run fills."""
+        spec = PRESETS[self.config.tasks].only(self.heads)
+        return tuple(task.name for task in spec.tasks)
+
+
+@dataclass(frozen=True, config=STRICT)
+class Row:
+    """A line of a table.
+
+    Attributes:
+        name: unique.
+        labels: what stands before the figures, one per heading in `Experiment.labels`.
+        runs: networks whose figures make up the row; none: a model that is not ours, for reference.
+        paper: the paper's figures, per section and column; () where there are none.
+        shown: False: only there for other rows to start from.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    runs: tuple[Run, ...] = ()
+    paper: tuple[tuple[Spread, ...], ...] = ()
+    shown: bool = True
+
+
+@dataclass(frozen=True, config=STRICT)
+class Experiment:
+    """A table and what it takes to fill it.
+
+    Attributes:
+        name: of its files.
+        title: above the table.
+        store: data store, relative to the working folder.
+        folds: splits of the store; every run is trained once without each.
+        labels: headings of the rows' labels.
+        sections: the figures.
+        rows: the networks.
+        external: split of the external test; None: there is none.
+    """
+
+    name: str
+    title: str
+    store: str
+    folds: tuple[str, ...]
+    labels: tuple[str, ...]
+    sections: tuple[Section, ...]
+    rows: tuple[Row, ...]
+    external: str | None = None
+
+
+@dataclass(frozen=True, config=STRICT)
+class Job:
+    """A training run on all folds but one, and what it is then measured on.
+
+    Attributes:
+        name: of its folder; runs of equal configuration have equal names, in other experiments too.
+        config: ready for `fit`, but for the checkpoint of `after`.
+        splits: what to evaluate on, by part.
+        heads: that are evaluated: all of the tasks that it trains.
+        after: name of the job from whose checkpoint it begins.
+    """
+
+    name: str
+    config: TrainConfig
+    splits: Mapping[Part, str]
+    heads: tuple[str, ...]
+    after: str | None = None
+
+
+JOB: TypeAdapter[Job] = TypeAdapter(Job)
+EXPERIMENT: TypeAdapter[Experiment] = TypeAdapter(Experiment)
+
+_FREE = (FREE | {"name"}) - {"store"}
+"""Settings of a run that do not change its result."""
+
+
+def jobs(experiment: Experiment, only: tuple[str, ...] = ()) -> tuple[Job, ...]:
+    """The runs that fill the table, each once, none before the one that it starts from.
+
+    Args:
+        experiment: what to fill.
+        only: names of the rows to fill; (): all that are shown.
+    """
+    wanted = [row for row in experiment.rows if (row.name in only if only else row.shown)]
+    found: dict[str, Job] = {}
+    for row in wanted:
+        for run in row.runs:
+            for fold in experiment.folds:
+                for job in chain(experiment, run, fold):
+                    found.setdefault(job.name, job)
+    return tuple(found.values())
+
+
+def chain(experiment: Experiment, run: Run, fold: str) -> tuple[Job, ...]:
+    """The job of a run on a fold, after those that it starts from."""
+    before: tuple[Job, ...] = ()
+    if run.start_from is not None:
+        base = next(row for row in experiment.rows if row.name == run.start_from)
+        before = chain(experiment, base.runs[0], fold)
+    return (*before, _job(experiment, run, fold, before[-1] if before else None))
+
+
+def job_of(experiment: Experiment, row: Row, task: str, fold: str) -> Job | None:
+    """The job that fills the columns of a task in a row, on a fold; None in a row for reference."""
+    run = next((run for run in row.runs if task in run.tasks), None)
+    return None if run is None else chain(experiment, run, fold)[-1]
+
+
+def _job(experiment: Experiment, run: Run, fold: str, base: Job | None) -> Job:
+    validation = replace(run.config.validation, split=fold)
+    config = replace(run.config, store=experiment.store, validation=validation)
+    if base is not None:
+        config = replace(config, start_from=None)  # known when the run begins
+    digest = _digest(config, base)
+    name = f"{config.name}.{fold}.{digest[:8]}"
+    splits: dict[Part, str] = {"cross": fold}
+    if experiment.external is not None:
+        splits["external"] = experiment.external
+    heads = run.heads
+    if base is not None:
+        kept = PRESETS[config.tasks].only({*base.heads, *heads})
+        heads = tuple(head.name for task in kept.tasks if task.name in run.tasks for head in task.heads)
+    return Job(name, replace(config, name=name), splits, heads, None if base is None else base.name)
+
+
+def _digest(config: TrainConfig, base: Job | None) -> str:
+    """Of all that decides about the weights; keys at their default are left out: there may be new ones."""
+    document: dict[str, Any] = TypeAdapter(TrainConfig).dump_python(
+        config, mode="json", exclude_defaults=True
+    )
+    decisive = {key: value for key, value in document.items() if key not in _FREE}
+    text = json.dumps([decisive, base.name if base else None], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from histocerb.core.errors import UsageError
+from histocerb.training.experiment.files import read_experiment
+
+BASE = """
+name = "base"
+store = "stores/base"
+network = "small"
+stages = [{ heads = ["gland.instance", "lumen.instance"], steps = 10 }]
+sampler = { batch_size = 5, mode = "fixed" }
+"""
+GLAND = """
+extends = "base.toml"
+name = "gland"
+stages = [{ heads = ["gland.instance"], steps = 4 }]
+"""
+EXPERIMENT = """
+name = "tiny"
+title = "Table 0"
+store = "stores/x"
+base = "base.toml"
+folds = ["fold-1", "fold-2"]
+labels = ["Model"]
+change = { workers = 0 }
+
+[[sections]]
+columns = [{ heading = "Gland", part = "cross", task = "gland", figure = "pq" }]
+
+[[rows]]
+name = "known"
+labels = ["Known"]
+paper = [[[0.5, 0.010]]]
+
+[[rows]]
+name = "one"
+labels = ["One"]
+runs = [{ config = "gland.toml", change = { seed = 3, sampler = { batch_size = 7 } } }]
+paper = [[[0.6, 0.020]]]
+
+[[rows]]
+name = "two"
+labels = ["Two"]
+runs = [{ start_from = "row:one" }]
+"""
+
+
+def _write(folder: Path, experiment: str = EXPERIMENT) -> Path:
+    (folder / "base.toml").write_text(BASE)
+    (folder / "gland.toml").write_text(GLAND)
+    path = folder / "tiny.toml"
+    path.write_text(experiment)
+    return path
+
+
+def test_rows_are_changes_to_training_configurations(tmp_path: Path) -> None:
+    experiment = read_experiment(_write(tmp_path))
+    known, one, two = experiment.rows
+    assert known.runs == ()
+    assert known.paper == (((0.5, 0.01),),)
+    config = one.runs[0].config
+    assert (config.seed, config.sampler.batch_size, config.sampler.mode, config.network) == (
+        3,
+        7,
+        "fixed",
+        "small",
+    )
+    assert config.stages[0].heads == ("gland.instance",)
+    assert config.workers == 0
+    assert two.runs[0].start_from == "one"
+    assert two.runs[0].config.sampler.batch_size == 5
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("seed = 3", "sead = 3"), r"row 'one' \(gland.toml with its changes\): unknown key 'sead'.*'seed'"),
+        (("batch_size = 7", "batch = 7"), r"unknown key 'sampler.batch'; did you mean 'batch_size'"),
+        (("seed = 3", "seed = 'x'"), "row 'one'.*seed: .*found 'x'"),
+        (("title =", "titel ="), "unknown key 'titel'; did you mean 'title'"),
+        (("gland.toml", "nothing.toml"), r"nothing\.toml cannot be read"),
+        (('name = "two"', 'name = "one"'), "two rows are called 'one'"),
+        (("row:one", "row:none"), "row 'two' starts from 'none'; expected an earlier row of one run"),
+        (("row:one", "row:known"), "row 'two' starts from 'known'; expected an earlier row of one run"),
+        (("row:one", "one"), r"expected start_from = 'row:NAME', found 'one'"),
+        (('["Two"]', '["Two", "2"]'), r"row 'two' needs 1 labels \(Model\), has 2"),
+        (("[[[0.6, 0.020]]]", "[[[0.6, 0.020], [0.6, 0.020]]]"), "row 'one' has .2. of the paper's figures"),
+        (
+            ('task = "gland"', 'task = "nuclei"'),
+            "row 'one' has 0 runs that train 'nuclei'; expected exactly one",
+        ),
+        (('figure = "pq"', 'figure = "pqq"'), "there is no figure 'pqq'; did you mean 'pq'"),
+        (('part = "cross"', 'part = "external"'), "`external` names no split"),
+        (('["fold-1", "fold-2"]', "[]"), "expected at least one fold"),
+        (("workers = 0", 'tasks = "none"'), "there is no task preset 'none'"),
+    ],
+)
+def test_wrong_experiments_say_what_is_wrong(tmp_path: Path, change: tuple[str, str], message: str) -> None:
+    assert change[0] in EXPERIMENT
+    with pytest.raises(UsageError, match=message):
+        read_experiment(_write(tmp_path, EXPERIMENT.replace(*change)))
+
+
+def test_a_column_needs_one_run_only(tmp_path: Path) -> None:
+    text = EXPERIMENT.replace('runs = [{ start_from = "row:one" }]', "runs = [{}, {}]")
+    with pytest.raises(UsageError, match="row 'two' has 2 runs that train 'gland'"):
+        read_experiment(_write(tmp_path, text))

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from histocerb.training.experiment import process
+from histocerb.training.experiment.ledger import LOG_FILE, State, Status, read_state, run_folder, write_job
+from histocerb.training.experiment.plan import Experiment, jobs
+
+
+@pytest.fixture
+def folder(experiment: Experiment, tmp_path: Path) -> Path:
+    job = jobs(experiment)[0]
+    path = run_folder(tmp_path, job.name)
+    write_job(path, job)
+    return path
+
+
+def _instead(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) -> None:
+    """A shell script in place of the new process."""
+    path = folder / "script"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    monkeypatch.setattr(process.sys, "executable", str(path))
+
+
+def test_a_run_in_its_own_process_says_why_it_failed(folder: Path) -> None:
+    state = process.launch(folder, "cpu", threading.Event())
+    assert state == read_state(folder)
+    assert state.status is Status.FAILED
+    assert "stores/x" in state.reason
+    assert state.process not in (0, os.getpid())
+    assert "Traceback" in (folder / LOG_FILE).read_text()
+
+
+def test_a_killed_process_is_a_failure(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _instead(monkeypatch, folder, "echo last words; kill -9 $$")
+    state = process.launch(folder, "cpu", threading.Event())
+    assert state.status is Status.FAILED
+    assert state.reason.startswith("its process ended with status -9; ")
+    assert read_state(folder) == state
+    assert (folder / LOG_FILE).read_text() == "last words\n"
+
+
+def test_a_process_is_stopped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _instead(monkeypatch, folder, "exec sleep 60")
+    stop, begin = threading.Event(), time.monotonic()
+    threading.Timer(0.3, stop.set).start()
+    assert process.launch(folder, "cpu", stop) == State()
+    assert time.monotonic() - begin < 30
+
+
+@pytest.mark.parametrize(
+    ("device", "visible", "expected"),
+    [
+        ("cpu", None, ("cpu", None)),
+        ("cuda", "3,4", ("cuda", "3,4")),
+        ("cuda:1", None, ("cuda", "1")),
+        ("cuda:1", "3,4", ("cuda", "4")),
+        ("cuda:1", "GPU-a,GPU-b", ("cuda", "GPU-b")),
+    ],
+)
+def test_a_process_sees_its_own_device_only(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    device: str,
+    visible: str | None,
+    expected: tuple[str, str | None],
+) -> None:
+    if visible is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    _instead(monkeypatch, folder, 'echo "$4 ${CUDA_VISIBLE_DEVICES-unset}"')
+    process.launch(folder, device, threading.Event())
+    name, seen = expected
+    assert (folder / LOG_FILE).read_text() == f"{name} {seen or 'unset'}\n"

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from histocerb.core.errors import OutputError, UsageError
+from histocerb.training.experiment.ledger import document_file, run_folder
+from histocerb.training.experiment.plan import Experiment, jobs
+from histocerb.training.experiment.run import read_experiments, run_experiment, states, write_table
+
+EMPTY = """\
+## Table 0
+
+**(a) Cross validation**
+
+| Model |       | gland pq      | lumen pq      |
+| ----- | ----- | ------------- | ------------- |
+| Known | paper | 0.610 ± 0.020 | 0.510 ± 0.030 |
+| Alone | ours  | missing       | missing       |
+| Both  | ours  | missing       | missing       |
+|       | paper | 0.620 ± 0.020 | 0.520 ± 0.030 |
+| Later | ours  | missing       | missing       |
+"""
+FULL = """\
+## Table 0
+
+**(a) Cross validation**
+
+| Model |       | gland pq       | lumen pq       |
+| ----- | ----- | -------------- | -------------- |
+| Known | paper | 0.610 ± 0.020  | 0.510 ± 0.030  |
+| Alone | ours  | 0.600 ± 0.141  | 0.600 ± 0.141  |
+| Both  | ours  | 0.500 (1 of 2) | 0.500 (1 of 2) |
+|       | paper | 0.620 ± 0.020  | 0.520 ± 0.030  |
+| Later | ours  | missing        | missing        |
+
+**(b) External test**
+
+| Model |       | gland pq       | lumen types.mf1 |
+| ----- | ----- | -------------- | --------------- |
+| Known | paper | 0.400 ± 0.010  | 0.300 ± 0.100   |
+| Alone | ours  | 0.400 ± 0.000  | undefined       |
+| Both  | ours  | 0.400 (1 of 2) | missing         |
+|       | paper | 0.410 ± 0.010  | 0.310 ± 0.100   |
+| Later | ours  | missing        | missing         |
+
+ours: mean ± SD over 2 folds of stores/x. paper: as printed there, over its own three folds. \
+A model without a line of ours is there for reference.
+
+Missing runs:
+
+"""
+
+
+@pytest.fixture
+def out(experiment: Experiment, tmp_path: Path, faulty) -> Path:
+    """All runs but the second of `both` (which failed) and those of `later` (not asked for)."""
+    bad = jobs(experiment, ("both",))[1].name
+    fake = faulty(bad, RuntimeError("no memory"))
+    assert not run_experiment(experiment, tmp_path, ("cpu",), fake.launch, ("alone", "both"))
+    return tmp_path
+
+
+def test_a_table_without_runs_has_the_papers_figures_only(experiment: Experiment, tmp_path: Path) -> None:
+    assert write_table(experiment, tmp_path).startswith(EMPTY)
+
+
+def test_the_layout_of_a_table(experiment: Experiment, out: Path) -> None:
+    text = write_table(experiment, out)
+    head, _, below = text.partition("Missing runs:\n\n")
+    assert f"{head}Missing runs:\n\n" == FULL
+    names = [job.name for job in jobs(experiment)]
+    assert below.splitlines() == [
+        f"- {names[5]}: failed (RuntimeError: no memory)",
+        f"- {names[6]}: waiting",
+        f"- {names[7]}: waiting",
+    ]
+    assert (out / "tables" / "tiny.md").read_text(encoding="utf-8") == text
+
+
+def test_csv_and_json_say_the_same(experiment: Experiment, out: Path) -> None:
+    write_table(experiment, out)
+    rows = list(csv.DictReader(io.StringIO((out / "tables" / "tiny.csv").read_text(encoding="utf-8"))))
+    assert len(rows) == 4 * 4
+    document = json.loads((out / "tables" / "tiny.json").read_text())
+    cells = [(row, cell) for row in document["rows"] for cell in row["cells"]]
+    for line, (row, cell) in zip(rows, cells, strict=True):
+        assert (line["row"], line["Model"]) == (row["name"], row["labels"]["Model"])
+        assert (line["task"], line["figure"], line["part"]) == (cell["task"], cell["figure"], cell["part"])
+        assert line["mean"] == ("" if cell["ours"]["mean"] is None else str(cell["ours"]["mean"]))
+        assert line["paper_sd"] == ("" if cell["paper"] is None else str(cell["paper"]["sd"]))
+    both = next(row for row in document["rows"] if row["name"] == "both")["cells"][0]
+    assert both["ours"] == {"n": 1, "mean": 0.5, "sd": None, "folds": {"fold-1": 0.5}}
+    assert both["missing"] == ["fold-2"]
+    assert both["paper"] == {"mean": 0.62, "sd": 0.02}
+    assert document["rows"][0]["reference"]
+
+
+def test_nothing_is_taken_from_runs_of_another_configuration(experiment: Experiment, out: Path) -> None:
+    first = jobs(experiment, ("alone",))[0]
+    document_file(run_folder(out, first.name), "fold-1").unlink()
+    assert "| Alone | ours  | 0.700 (1 of 2) |" in write_table(experiment, out)
+    assert states(experiment, out)[first.name].reason == "trained, to be evaluated on another split"
+
+
+def test_a_figure_that_an_evaluation_lacks_is_undefined(experiment: Experiment, out: Path) -> None:
+    for path in out.glob("runs/*/evaluation/*.json"):
+        path.write_text(path.read_text().replace('"pq"', '"qp"'))
+    text = write_table(experiment, out)
+    assert "| Alone | ours  | undefined     | undefined     |" in text
+    assert "| Both  | ours  | missing       | missing       |" in text
+
+
+def test_experiments_are_found_again(experiment: Experiment, out: Path, tmp_path: Path) -> None:
+    assert read_experiments(out) == (experiment,)
+    with pytest.raises(OutputError, match="expected the folder of an experiment"):
+        read_experiments(tmp_path / "nothing")
+    (out / "experiments" / "tiny.json").write_text("{}")
+    with pytest.raises(OutputError, match="another version"):
+        read_experiments(out)
+
+
+def test_only_rows_that_are_there(experiment: Experiment, tmp_path: Path, fake) -> None:
+    with pytest.raises(UsageError, match="expected one of the rows alone, both, later, found 'known'"):
+        run_experiment(experiment, tmp_path, ("cpu",), fake.launch, ("known",))
+
+
+def test_two_experiments_do_not_work_in_one_folder(experiment: Experiment, tmp_path: Path, fake) -> None:
+    def launch(folder, device, stop):
+        with pytest.raises(UsageError, match="another experiment is at work"):
+            run_experiment(experiment, tmp_path, ("cpu",), fake.launch)
+        state = next(iter(states(experiment, tmp_path).values()))
+        assert state.status == "waiting"
+        return fake.launch(folder, device, stop)
+
+    assert run_experiment(experiment, tmp_path, ("cpu",), launch, ("both",))

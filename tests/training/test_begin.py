@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from histocerb.core.config_file import validated
+from histocerb.core.errors import CheckpointError, UsageError
+from histocerb.core.tasks import CERBERUS, TaskSpec
+from histocerb.models.checkpoint import save_checkpoint
+from histocerb.models.config import NetworkConfig
+from histocerb.models.network import Network
+from histocerb.training.begin import first_network, run_spec
+from histocerb.training.config import TrainConfig
+
+Recipe = dict[str, Any]
+
+
+def _config(recipe: Recipe, heads: list[str], **run: Any) -> TrainConfig:
+    stages = [{"heads": heads, "steps": 2}]
+    return validated(recipe | {"stages": stages} | run, TrainConfig, "recipe")
+
+
+def _checkpoint(folder: Path, config: NetworkConfig, spec: TaskSpec = CERBERUS) -> Network:
+    torch.manual_seed(5)
+    network = Network(spec, config)
+    save_checkpoint(folder, network)
+    return network
+
+
+def test_the_model_has_the_heads_that_are_trained(recipe: Recipe) -> None:
+    network = first_network(_config(recipe, ["gland.instance"]))
+    assert [head.name for head in network.spec.heads] == ["gland.instance"]
+    assert list(network.decoders) == ["gland_instance"]
+
+
+def test_a_run_of_all_heads_has_the_whole_preset(recipe: Recipe) -> None:
+    assert run_spec(validated(recipe, TrainConfig, "recipe")) == CERBERUS
+
+
+def test_weights_depend_on_the_seed(recipe: Recipe) -> None:
+    first, again, other = (
+        first_network(_config(recipe, ["gland.instance"], seed=seed)).project.weight for seed in (1, 1, 2)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_starts_from_a_checkpoint_with_new_heads(recipe: Recipe, tiny: NetworkConfig, tmp_path: Path) -> None:
+    segmenting = CERBERUS.only([head.name for head in CERBERUS.heads if not head.name.endswith("type")])
+    source = _checkpoint(tmp_path / "before", tiny, segmenting)
+    config = _config(recipe, ["nuclei.type"], start_from=str(tmp_path / "before"))
+    network = first_network(config)
+    names = {head.name for head in network.spec.heads}
+    assert names == {*(head.name for head in segmenting.heads), "nuclei.type"}
+    state = network.state_dict()
+    assert all(torch.equal(state[key], value) for key, value in source.state_dict().items())
+
+
+def test_starts_from_a_checkpoint_with_a_new_layer_on_one_of_its_decoders(
+    recipe: Recipe, tiny: NetworkConfig, tmp_path: Path
+) -> None:
+    source = _checkpoint(tmp_path / "before", tiny, CERBERUS.only(["nuclei.instance"]))
+    layered = recipe["network"] | {"branches": {"nuclei.type": "nuclei.instance"}}
+    config = _config(recipe, ["nuclei.type"], start_from=str(tmp_path / "before"), network=layered)
+    state = first_network(config).state_dict()
+    assert all(torch.equal(state[key], value) for key, value in source.state_dict().items())
+    new = [key for key in state if key not in source.state_dict()]
+    assert new
+    assert all(key.startswith("decoders.nuclei_type.head.") for key in new)
+
+
+@pytest.mark.parametrize("change", [{"head_width": 16}, {"encoder": {"widths": [16, 16, 16, 16]}}], ids=str)
+def test_a_checkpoint_of_another_network_is_refused(
+    recipe: Recipe, tiny: NetworkConfig, tmp_path: Path, change: Recipe
+) -> None:
+    _checkpoint(tmp_path / "before", tiny)
+    encoder = recipe["network"]["encoder"] | change.get("encoder", {})
+    network = recipe["network"] | change | {"encoder": encoder}
+    config = _config(recipe, ["gland.type"], start_from=str(tmp_path / "before"), network=network)
+    with pytest.raises(UsageError, match=r"expected the network of start_from .* set network"):
+        first_network(config)
+
+
+def test_a_deeper_network_is_refused(recipe: Recipe, tiny: NetworkConfig, tmp_path: Path) -> None:
+    _checkpoint(tmp_path / "before", tiny)
+    encoder = recipe["network"]["encoder"] | {"blocks": [1, 1, 2]}
+    network = recipe["network"] | {"encoder": encoder}
+    config = _config(recipe, ["gland.type"], start_from=str(tmp_path / "before"), network=network)
+    with pytest.raises(UsageError, match="set network"):
+        first_network(config)
+
+
+def test_a_checkpoint_with_other_channels_is_refused(
+    recipe: Recipe, tiny: NetworkConfig, tmp_path: Path
+) -> None:
+    gland = CERBERUS.task("gland")
+    heads = tuple(replace(head, channels=(*head.channels, "more")) for head in gland.heads)
+    _checkpoint(tmp_path / "before", tiny, TaskSpec("mine", (replace(gland, heads=heads),)))
+    config = _config(recipe, ["nuclei.instance"], start_from=str(tmp_path / "before"))
+    with pytest.raises(UsageError, match=r"'gland\.instance' with other channels"):
+        first_network(config)
+
+
+def test_encoder_weights_fill_the_encoder_only(recipe: Recipe, tiny: NetworkConfig, tmp_path: Path) -> None:
+    torch.manual_seed(9)
+    donor = Network(CERBERUS, tiny).encoder.state_dict()
+    names = {key: _torchvision(key) for key in donor}
+    save_file({names[key]: value.contiguous() for key, value in donor.items()}, tmp_path / "w.safetensors")
+    config = _config(recipe, ["gland.instance"], encoder_weights=str(tmp_path / "w.safetensors"))
+    network, plain = first_network(config), first_network(replace(config, encoder_weights=None))
+    assert all(torch.equal(value, donor[key]) for key, value in network.encoder.state_dict().items())
+    assert torch.equal(network.project.weight, plain.project.weight)
+
+
+def _torchvision(key: str) -> str:
+    for stage in range(4):
+        key = key.replace(f"stages.{stage}.", f"layer{stage + 1}.")
+    return key
+
+
+def test_two_sources_are_one_too_many(recipe: Recipe) -> None:
+    config = _config(recipe, ["gland.type"], start_from="here", encoder_weights="there.pth")
+    with pytest.raises(UsageError, match="found both"):
+        first_network(config)
+
+
+def test_a_missing_checkpoint_is_named(recipe: Recipe) -> None:
+    with pytest.raises(CheckpointError, match="no model 'nowhere'"):
+        first_network(_config(recipe, ["gland.type"], start_from="nowhere"))
