@@ -25,11 +25,15 @@ def list_models() -> None:
 @app.command()
 def info(name: Annotated[str, typer.Argument(metavar="NAME|DIR", help="Packaged model or folder.")]) -> None:
     """Describe a model: its heads, size, checksum and what its maker wrote down."""
+    from histocerb.core.geometry import MARGIN_PX, WINDOW_OUTPUT_PX
     from histocerb.models.checkpoint import load_checkpoint
+    from histocerb.models.cost import multiply_adds, parameters
 
     checkpoint = load_checkpoint(name)
-    parameters = sum(parameter.numel() for parameter in checkpoint.network.parameters())
-    say(f"{checkpoint.name}: {parameters / 1e6:.2f} M parameters, sha256 {checkpoint.sha256}")
+    millions, side_px = parameters(checkpoint.network) / 1e6, WINDOW_OUTPUT_PX + 2 * MARGIN_PX
+    work = multiply_adds(checkpoint.network, side_px) / 1e9
+    say(f"{checkpoint.name}: {millions:.2f} M parameters, sha256 {checkpoint.sha256}")
+    say(f"a window of {side_px} px takes {work:,.0f} billion multiply-adds")
     spec = checkpoint.network.spec
     say(table(("head", "channels"), [(head.name, ", ".join(head.channels)) for head in spec.heads]))
     if checkpoint.facts:
