@@ -34,7 +34,7 @@ class Look:
 
 LOOKS: dict[str, Look] = {
     "neutrophil": Look((7.0, 8.5), (6.5, 7.5), (55, 50, 125), core=((215, 205, 235), 0.45)),
-    "epithelial": Look((9.0, 11.0), (8.0, 9.0), (90, 60, 150), core=((165, 135, 200), 0.72)),
+    "epithelial": Look((8.5, 10.0), (8.0, 9.0), (90, 60, 150), core=((165, 135, 200), 0.72)),
     "lymphocyte": Look((6.5, 7.5), (6.0, 7.0), (70, 35, 110)),
     "plasma": Look((7.0, 8.0), (6.5, 7.5), (95, 55, 150), halo=(165, 150, 205), off_px=4.0),
     "eosinophil": Look((7.0, 8.0), (6.5, 7.5), (95, 55, 150), halo=(225, 95, 105)),
@@ -49,7 +49,7 @@ GLANDS: dict[str, Colour] = {"gland": (205, 150, 195), "surface-epithelium": (22
 """Colour by class of the gland type head. Surface epithelium has no lumen."""
 
 HOLLOW = "gland"
-_LUMEN_SHARE = 0.42
+_LUMEN_SHARE = 0.4
 _NUCLEI_SHARE = 0.71
 
 

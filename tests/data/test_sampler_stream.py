@@ -8,7 +8,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from histocerb.core.tasks import CERBERUS, HeadKind
@@ -111,6 +111,10 @@ def test_a_batch_needs_and_moves_no_generator_of_the_process(
 
 
 @given(step=st.integers(0, 2**31), params=samplers, crop=crops)
+@example(step=0, params=SamplerParams(6, segmentation_prob=1.0), crop=CropParams(crop_px=48))
+@example(step=1, params=SamplerParams(6, segmentation_prob=1.0), crop=CropParams(crop_px=48, all_labels=True))
+@example(step=2, params=SamplerParams(6, BatchMode.FIXED, 1.0), crop=CropParams(crop_px=48))
+@example(step=3, params=SamplerParams(6, segmentation_prob=0.0), crop=CropParams(patch_px=32))
 @settings(max_examples=25, deadline=None)
 def test_composition(store: Store, step: int, params: SamplerParams, crop: CropParams) -> None:
     """Patches and crops never share a batch; a fixed batch has one task; what has a target was asked for."""
