@@ -68,6 +68,7 @@ class StepClock(Callback):
         self.skip = skip
         self.seconds: Counter[str] = Counter()
         self.steps = 0
+        self._counted: dict[str, float] = {}
         self._began = 0.0
         self._backward = 0.0
         self._waited = 0.0
@@ -101,10 +102,11 @@ class StepClock(Callback):
             self.steps = trainer.max_steps - self.skip
             self.seconds["all"] = time.perf_counter() - self._began
             self.seconds["waiting for batches"] = trainer.train_dataloader.waited_s - self._waited
+            self._counted = dict(self.seconds)  # the validation that follows is no step
 
     def parts(self) -> dict[str, float]:
         """Seconds per step and part; they add up to the whole."""
-        found = {name: value / self.steps for name, value in self.seconds.items()}
+        found = {name: value / self.steps for name, value in self._counted.items()}
         whole, step, closure = found.pop("all"), found.pop("step"), found.pop("closure")
         found["losses"] = step - found["encoder"] - found["decoders"]
         found["optimiser"] = closure - step - found["backward"]

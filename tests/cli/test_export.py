@@ -1,5 +1,6 @@
 import json
 
+import pyarrow.parquet as pq
 import pytest
 
 pytestmark = pytest.mark.usefixtures("colour_model")
@@ -39,3 +40,18 @@ def test_not_a_result_folder(cli, tmp_path):
     shown = cli("export", tmp_path, "--format", "geojson")
     assert shown.code == 1
     assert "histocerb segment" in shown.err
+
+
+def test_geoparquet_with_simpler_outlines(cli, folder, tmp_path):
+    full, simple = tmp_path / "full.geoparquet", tmp_path / "simple.geoparquet"
+    command = ("export", folder, "--format", "geoparquet", "--out")
+    assert cli(*command, full).code == 0
+    assert cli(*command, simple, "--simplify", 2).code == 0
+    rows = pq.read_table(full)
+    assert rows.equals(pq.read_table(folder / "objects.parquet"))
+    sizes = [sum(map(len, pq.read_table(path).column("geometry").to_pylist())) for path in (full, simple)]
+    assert sizes[1] < sizes[0]
+
+
+def test_negative_tolerance_is_wrong_usage(cli, folder):
+    assert cli("export", folder, "--format", "geojson", "--simplify", -1).code == 2

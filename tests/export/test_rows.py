@@ -6,7 +6,7 @@ import pytest
 
 from histocerb.core.errors import OutputError, UsageError
 from histocerb.core.tasks import CERBERUS
-from histocerb.export.rows import BATCH_ROWS, object_batches, recorded_tasks
+from histocerb.export.rows import BATCH_ROWS, Recorded, object_batches, object_schema, recorded
 
 
 @pytest.fixture
@@ -45,14 +45,36 @@ def test_damaged_file(path):
         ids(object_batches(path))
 
 
-def test_tasks_come_back_from_the_manifest(tmp_path):
-    (tmp_path / "manifest.json").write_text(json.dumps({"model": {"tasks": CERBERUS.name}}))
-    assert recorded_tasks(tmp_path) == CERBERUS
+def test_schema_keeps_its_metadata(path, table):
+    schema = table.schema.with_metadata({"geo": "{}"})
+    pq.write_table(table.cast(schema), path)
+    assert object_schema(path).metadata[b"geo"] == b"{}"
+    assert object_schema(path).names == table.column_names
 
 
-@pytest.mark.parametrize("content", [None, "{", "[]", '{"model": {}}', '{"model": {"tasks": "unheard of"}}'])
+def test_tasks_and_mpp_come_back_from_the_manifest(tmp_path):
+    content = {"model": {"tasks": CERBERUS.name}, "slide": {"mpp": 0.25}}
+    (tmp_path / "manifest.json").write_text(json.dumps(content))
+    assert recorded(tmp_path) == Recorded(CERBERUS, 0.25)
+
+
+TASKS = f'"model": {{"tasks": "{CERBERUS.name}"}}'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        "{",
+        "[]",
+        '{"model": {}}',
+        '{"model": {"tasks": "unheard of"}, "slide": {"mpp": 1}}',
+        f"{{{TASKS}}}",
+        f'{{{TASKS}, "slide": {{"mpp": null}}}}',
+    ],
+)
 def test_other_manifests_are_refused(tmp_path, content):
     if content is not None:
         (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(OutputError, match="manifest"):
-        recorded_tasks(tmp_path)
+        recorded(tmp_path)

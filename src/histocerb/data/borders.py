@@ -35,8 +35,12 @@ def border_weights(ids: Ids, sigma_px: float, w0: float = W0) -> npt.NDArray[np.
         height, width = ids.shape
         fine = cv2.resize(coarse, (coarse.shape[1] * 2, coarse.shape[0] * 2))
         distance = np.asarray(fine, np.float32)[:height, :width]
-    weights = 1 + np.float32(w0) * np.exp(distance * distance * np.float32(-0.5 / sigma_px**2))
-    return np.asarray(weights, np.float32)
+    weights = np.square(distance)  # then in place: half the time of this function is memory
+    weights *= np.float32(-0.5 / sigma_px**2)
+    np.exp(weights, out=weights)
+    weights *= np.float32(w0)
+    weights += np.float32(1)
+    return weights
 
 
 def _halved(ids: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
@@ -141,7 +145,9 @@ def _two_nearest(ids: npt.NDArray[np.int32], reach_px: float) -> npt.NDArray[np.
     framed = np.pad(ids, 1)
     distance = np.full((2, *framed.shape), far, np.int32)
     distance[0][framed > 0] = 0
-    owner = np.stack([framed, np.zeros_like(framed)])
+    owner = np.zeros_like(distance)
+    owner[0] = framed
     _sweep(distance, owner)
     _sweep(distance[:, ::-1, ::-1], owner[:, ::-1, ::-1])
-    return np.asarray(distance[:, 1:-1, 1:-1].sum(0) * np.float32(0.001), np.float32)
+    total = distance[0, 1:-1, 1:-1] + distance[1, 1:-1, 1:-1]
+    return np.asarray(total * np.float32(0.001), np.float32)

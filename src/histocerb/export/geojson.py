@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import pyarrow as pa
 
-from histocerb.core.errors import OutputError
 from histocerb.core.qupath import write_features
 from histocerb.core.tasks import Grouping, TaskSpec
+from histocerb.export.files import new_file
 
 
 def annotation_kinds(spec: TaskSpec) -> frozenset[str]:
@@ -20,7 +18,7 @@ def annotation_kinds(spec: TaskSpec) -> frozenset[str]:
 
 
 def write_geojson(batches: Iterable[pa.RecordBatch], path: Path, annotations: Collection[str]) -> int:
-    """Write a FeatureCollection; under a temporary name first, so that a file of that name is complete.
+    """Write a FeatureCollection; a file of that name is complete.
 
     Args:
         batches: Rows of the object table.
@@ -33,16 +31,5 @@ def write_geojson(batches: Iterable[pa.RecordBatch], path: Path, annotations: Co
     Raises:
         OutputError: The file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as file:
-            count = write_features(batches, file, annotations)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OutputError(
-            f"Expected to write {path}, found: {error.strerror}; free space or choose another --out."
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-    return count
+    with new_file(path) as temporary, temporary.open("wb") as file:
+        return write_features(batches, file, annotations)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,10 +27,26 @@ def object_batches(path: Path, kind: str | None = None) -> Iterator[pa.RecordBat
         OutputError: The file is missing or damaged.
         UsageError: No row has that kind, and the table does not know the word.
     """
+    with _opened(path) as file:
+        for batch in file.iter_batches(BATCH_ROWS):
+            yield batch if kind is None else _of_kind(batch, kind)
+
+
+def object_schema(path: Path) -> pa.Schema:
+    """Columns of `objects.parquet`, with their GeoParquet metadata.
+
+    Raises:
+        OutputError: The file is missing or damaged.
+    """
+    with _opened(path) as file:
+        return file.schema_arrow
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
         with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(BATCH_ROWS):
-                yield batch if kind is None else _of_kind(batch, kind)
+            yield file
     except FileNotFoundError as error:
         raise OutputError(
             f"Expected a table of objects, found no {path}; "
@@ -41,8 +59,21 @@ def object_batches(path: Path, kind: str | None = None) -> Iterator[pa.RecordBat
         ) from error
 
 
-def recorded_tasks(folder: Path) -> TaskSpec:
-    """The tasks of the model that made a result folder, from its `manifest.json`.
+@dataclass(frozen=True)
+class Recorded:
+    """What a result folder says of itself.
+
+    Attributes:
+        spec: tasks of the model that made it.
+        mpp: micrometres per level-0 pixel.
+    """
+
+    spec: TaskSpec
+    mpp: float
+
+
+def recorded(folder: Path) -> Recorded:
+    """Read the `manifest.json` of a result folder.
 
     Raises:
         OutputError: There is no manifest, or it is damaged.
@@ -50,7 +81,7 @@ def recorded_tasks(folder: Path) -> TaskSpec:
     path = folder / MANIFEST_FILE
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        return PRESETS[document["model"]["tasks"]]
+        return Recorded(PRESETS[document["model"]["tasks"]], float(document["slide"]["mpp"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise OutputError(
             f"Expected the manifest of a result, found no readable {path}; "
