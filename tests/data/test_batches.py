@@ -10,7 +10,7 @@ from histocerb.data.sampler import SamplerParams, TaskSampler
 from histocerb.data.store import Store
 from histocerb.data.targets import instance_target, membership
 
-SMALL = CropParams(crop_px=48, patch_px=32)
+SMALL = CropParams(crop_px=48)
 
 
 def _dataset(store: Store, params: CropParams = SMALL, segmentation_prob: float = 0.7) -> BatchDataset:
@@ -51,7 +51,7 @@ def test_shapes_kinds_and_presence(store: Store) -> None:
 def test_patch_batches(store: Store) -> None:
     dataset = _dataset(store, segmentation_prob=0.0)
     batch = dataset[1]
-    assert batch.images.shape == (6, 3, 32, 32)
+    assert batch.images.shape == (6, 3, 144, 144)
     assert list(batch.targets) == ["tissue.patch"]
     target = batch.targets["tissue.patch"]
     assert target.present.all()
@@ -73,7 +73,7 @@ def test_all_labels_adds_what_the_samples_have(store: Store) -> None:
 
 def test_plain_crops_show_the_targets_of_the_whole_image(store: Store) -> None:
     """An object that the crop cuts has the target it has in the whole image: no false contour, none lost."""
-    params = CropParams(crop_px=40, augment=NO_AUGMENTATION, all_labels=True)
+    params = CropParams(crop_px=48, augment=NO_AUGMENTATION, all_labels=True)
     batch = _dataset(store, params, 1.0)[2]
     for row, index in enumerate(batch.indices.tolist()):
         image = store.image(index)
@@ -84,9 +84,9 @@ def test_plain_crops_show_the_targets_of_the_whole_image(store: Store) -> None:
                 continue
             whole = instance_target(store.ids(index, task.name), task.postproc.element_px)
             found = batch.targets[f"{task.name}.instance"].values[row].numpy()
-            assert np.array_equal(found[6:-6, 6:-6], whole[y + 6 : y + 34, x + 6 : x + 34])
-            if 6 <= y <= 34 and 6 <= x <= 34:
-                assert np.array_equal(found, whole[y : y + 40, x : x + 40])
+            assert np.array_equal(found[6:-6, 6:-6], whole[y + 6 : y + 42, x + 6 : x + 42])
+            if 6 <= y <= 26 and 6 <= x <= 26:
+                assert np.array_equal(found, whole[y : y + 48, x : x + 48])
 
 
 def _find(image: np.ndarray, crop: np.ndarray) -> tuple[int, int]:

@@ -11,7 +11,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from histocerb.core.tasks import CERBERUS, HeadKind
+from histocerb.core.tasks import CELL_PX, CERBERUS, HeadKind
 from histocerb.data.augment import AugmentParams
 from histocerb.data.batches import Batch, BatchDataset, CropParams, HeadTarget, loader
 from histocerb.data.sampler import BatchMode, SamplerParams, TaskSampler
@@ -19,7 +19,7 @@ from histocerb.data.store import Store
 
 PATCH_HEADS = {head.name for head in CERBERUS.heads if head.kind is HeadKind.PATCH}
 STEPS = 7
-CROPS = CropParams(crop_px=32, patch_px=32, augment=AugmentParams(ink_prob=0.5))
+CROPS = CropParams(crop_px=32, augment=AugmentParams(ink_prob=0.5))
 
 samplers = st.builds(
     SamplerParams,
@@ -30,7 +30,6 @@ samplers = st.builds(
 crops = st.builds(
     CropParams,
     crop_px=st.sampled_from((16, 48)),
-    patch_px=st.just(32),
     patch_margin_px=st.sampled_from((0, 16)),
     contour=st.booleans(),
     border_weights=st.booleans(),
@@ -114,7 +113,7 @@ def test_a_batch_needs_and_moves_no_generator_of_the_process(
 @example(step=0, params=SamplerParams(6, segmentation_prob=1.0), crop=CropParams(crop_px=48))
 @example(step=1, params=SamplerParams(6, segmentation_prob=1.0), crop=CropParams(crop_px=48, all_labels=True))
 @example(step=2, params=SamplerParams(6, BatchMode.FIXED, 1.0), crop=CropParams(crop_px=48))
-@example(step=3, params=SamplerParams(6, segmentation_prob=0.0), crop=CropParams(patch_px=32))
+@example(step=3, params=SamplerParams(6, segmentation_prob=0.0), crop=CropParams())
 @settings(max_examples=25, deadline=None)
 def test_composition(store: Store, step: int, params: SamplerParams, crop: CropParams) -> None:
     """Patches and crops never share a batch; a fixed batch has one task; what has a target was asked for."""
@@ -123,7 +122,7 @@ def test_composition(store: Store, step: int, params: SamplerParams, crop: CropP
     assert len(batch.tasks) == len(batch.images) == len(batch.indices) == params.batch_size
     assert {task == "tissue" for task in batch.tasks} == {is_patch}
     assert (set(batch.targets) <= PATCH_HEADS) is is_patch
-    side = crop.patch_px + 2 * crop.patch_margin_px if is_patch else crop.crop_px
+    side = CELL_PX + 2 * crop.patch_margin_px if is_patch else crop.crop_px
     assert batch.images.shape[1:] == (3, side, side)
     if params.mode is BatchMode.FIXED:
         assert len(set(batch.tasks)) == 1

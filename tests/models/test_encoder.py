@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from histocerb.core.errors import UsageError
-from histocerb.models.config import NETWORKS, SMALL, STRIDE, EncoderConfig, NetworkConfig
+from histocerb.models.config import NETWORKS, STRIDE, EncoderConfig, NetworkConfig
 from histocerb.models.encoder import make_encoder
 
 BOTTLENECK = EncoderConfig((2, 1, 1, 1), (16, 64, 64, 128, 128), block="bottleneck")
@@ -95,7 +95,9 @@ def test_descriptions_from_before_the_other_encoders_load() -> None:
         "patch_width": 96,
         "dropout": 0.3,
     }
-    assert TypeAdapter(NetworkConfig).validate_python(old) == SMALL
+    encoder = EncoderConfig(blocks=(2, 3, 4), widths=(32, 48, 96, 192), stem_stride=2)
+    light = NetworkConfig(encoder, head_width=48, patch_width=96)
+    assert TypeAdapter(NetworkConfig).validate_python(old) == light
 
 
 @pytest.mark.parametrize("name", NETWORKS)

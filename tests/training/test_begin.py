@@ -11,11 +11,11 @@ from safetensors.torch import save_file
 from histocerb.core.config_file import validated
 from histocerb.core.errors import CheckpointError, UsageError
 from histocerb.core.tasks import CERBERUS, TaskSpec
-from histocerb.models.checkpoint import save_checkpoint
+from histocerb.models.checkpoint import load_checkpoint, save_checkpoint
 from histocerb.models.config import NetworkConfig
 from histocerb.models.network import Network
 from histocerb.training.begin import first_network, run_spec
-from histocerb.training.config import TrainConfig
+from histocerb.training.config import PostprocChange, TrainConfig
 
 Recipe = dict[str, Any]
 
@@ -132,3 +132,17 @@ def test_two_sources_are_one_too_many(recipe: Recipe) -> None:
 def test_a_missing_checkpoint_is_named(recipe: Recipe) -> None:
     with pytest.raises(CheckpointError, match="no model 'nowhere'"):
         first_network(_config(recipe, ["gland.type"], start_from="nowhere"))
+
+
+def test_constants_of_post_processing_become_part_of_the_model(recipe: Recipe, tmp_path: Path) -> None:
+    config = validated(recipe | {"postproc": {"gland": {"threshold": 0.4}}}, TrainConfig, "recipe")
+    network = first_network(config)
+    found, usual = (spec.task("gland").postproc for spec in (network.spec, CERBERUS))
+    assert found == replace(usual, threshold=0.4)
+    assert [t for t in network.spec.tasks if t.name != "gland"] == [
+        t for t in CERBERUS.tasks if t.name != "gland"
+    ]
+    save_checkpoint(tmp_path, network, {})
+    assert load_checkpoint(tmp_path).network.spec == network.spec
+    with pytest.raises(UsageError, match="'tissue'"):
+        first_network(replace(config, postproc={"tissue": PostprocChange(threshold=0.4)}))

@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import Callback
 from PIL import Image
 
 from histocerb.core.config_file import read_config, validated
-from histocerb.core.errors import HistocerbError, UsageError
+from histocerb.core.errors import HistocerbError, OutputError, UsageError
 from histocerb.core.tasks import CERBERUS
 from histocerb.data.convert import split_store
 from histocerb.data.splits import SplitParams
@@ -178,6 +178,39 @@ def test_a_folder_belongs_to_one_configuration_and_its_data(
     split_store(other, SplitParams(valid_fraction=0.5, seed=9))
     with pytest.raises(UsageError, match="expected the data that the run in"):
         fit(_config(short, store=str(other)), tmp_path / "run", device="cpu")
+
+
+@pytest.mark.usefixtures("unvalidated")
+def test_a_mistake_does_not_bind_the_folder(recipe: Recipe, tmp_path: Path) -> None:
+    short = recipe | {"stages": [{"heads": ["gland.instance"], "steps": 2}]}
+    with pytest.raises(UsageError, match="fold-9"):
+        fit(_config(short, validation={"split": "fold-9", "images": 1}), tmp_path / "run", device="cpu")
+    with pytest.raises(UsageError, match="batch_size of at least 2"):
+        fit(_config(short, devices=2, sampler={"batch_size": 1}), tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"stages": []}, "stages"),
+        ({"stages": [{"heads": [], "steps": 2}]}, "heads"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 2**60}, "seed"),
+        ({"crops": {"crop_px": 0}}, "crop_px"),
+        ({"crops": {"crop_px": 100}}, "multiple of 16"),
+        ({"loss_weights": {"nuclei.instance": -1}}, "loss_weights"),
+    ],
+)
+def test_impossible_values_are_refused(recipe: Recipe, changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        _config(recipe, **changes)
+
+
+def test_a_file_in_the_way_is_named(recipe: Recipe, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OutputError, match="choose another --out"):
+        fit(_config(recipe), tmp_path / "file", device="cpu")
 
 
 @pytest.mark.usefixtures("unvalidated")

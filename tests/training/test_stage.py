@@ -19,9 +19,15 @@ from histocerb.data.batches import Batch
 from histocerb.models.network import Network, module_name
 from histocerb.training.begin import first_network
 from histocerb.training.config import TrainConfig
-from histocerb.training.distributed import Team
 from histocerb.training.module import StageModule
-from histocerb.training.stage import RESUME_FILE, Place, stage_batches, stage_module, train_stage
+from histocerb.training.stage import (
+    RESUME_FILE,
+    Place,
+    stage_batches,
+    stage_module,
+    stage_sampler,
+    train_stage,
+)
 
 Recipe = dict[str, Any]
 
@@ -195,9 +201,9 @@ def test_an_unknown_form_or_optimiser_is_refused(recipe: Recipe) -> None:
 
 
 def test_a_batch_has_a_sample_for_every_device(recipe: Recipe, place: Place) -> None:
-    config = _config(recipe)
+    config = _config(recipe, {"devices": 4})
     with pytest.raises(UsageError, match="batch_size of at least 4, one sample per device, found 3"):
-        stage_batches(first_network(config), config, replace(place, team=Team(0, 4)))
+        stage_sampler(first_network(config), config, place.store, config.stages[0])
 
 
 def test_pictures_and_validation_do_not_disturb(recipe: Recipe, place: Place) -> None:

@@ -18,7 +18,10 @@ UInt8 = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class AugmentParams:
-    """Strengths of the augmentation; a probability of 0 switches a part off. The defaults are the paper's.
+    """Strengths of the augmentation; a probability of 0 switches a part off.
+
+    The defaults go beyond the paper's list (flip, rotation, blur, colour), by scale and stains; those of its
+    experiments are in `configs/paper/base.toml`.
 
     Attributes:
         dihedral: flips and right-angle turns, all eight equally likely.

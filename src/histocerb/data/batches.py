@@ -23,6 +23,7 @@ from histocerb.data.sampler import BatchPlan, Draw, TaskSampler
 from histocerb.data.store import Store
 from histocerb.data.targets import ellipse, instance_target, membership, type_target
 from histocerb.data.warp import Matrix, grown, warp_ids, warp_image
+from histocerb.models.config import STRIDE
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -32,10 +33,10 @@ class CropParams:
     """What a sample looks like in a batch.
 
     Attributes:
-        crop_px: side of segmentation crops at 0.5 um per pixel.
-        patch_px: side of the patches to classify.
-        patch_margin_px: context around them, a multiple of 16, mirrored as at the border of an image. Cells
-            of a slide have context; features of a bare patch (0, the paper's way) are partly of its padding.
+        crop_px: side of segmentation crops at 0.5 um per pixel, a multiple of 16.
+        patch_margin_px: context around the 144 px patches that are classified, a multiple of 16, mirrored as
+            at the border of an image. Cells of a slide have context; features of a bare patch (0, the paper's
+            way) are partly of its padding.
         augment: random views.
         contour: eroded and contour targets ("Cerberus+"); without it eroded only.
         border_weights: whether instance heads get a weight map.
@@ -46,7 +47,6 @@ class CropParams:
     __pydantic_config__ = STRICT
 
     crop_px: int = 448
-    patch_px: int = CELL_PX
     patch_margin_px: int = 0
     augment: AugmentParams = field(default_factory=AugmentParams)
     contour: bool = True
@@ -54,9 +54,13 @@ class CropParams:
     all_labels: bool = False
 
     def __post_init__(self) -> None:
-        if self.patch_margin_px < 0 or self.patch_margin_px % 16 or self.patch_margin_px >= self.patch_px:
+        if self.crop_px < STRIDE or self.crop_px % STRIDE:
             raise UsageError(
-                "expected a patch_margin_px below patch_px that is a multiple of 16, "
+                f"expected a crop_px that is a multiple of {STRIDE}, found {self.crop_px}; change it"
+            )
+        if self.patch_margin_px % STRIDE or not 0 <= self.patch_margin_px < CELL_PX:
+            raise UsageError(
+                f"expected a patch_margin_px below {CELL_PX} that is a multiple of {STRIDE}, "
                 f"found {self.patch_margin_px}; change it"
             )
 
@@ -182,7 +186,7 @@ class BatchDataset(Dataset[Batch]):
         """One sample: its S x S x 3 image, and per head its values (under `head + WEIGHTS` its weights)."""
         rng = np.random.default_rng(draw.seed)
         params, record = self.params, self.store.records[draw.index]
-        side = params.patch_px if is_patch else params.crop_px
+        side = CELL_PX if is_patch else params.crop_px
         matrix = place(rng, (record.height, record.width), side, params.augment)
         image = warp_image(self.store.image(draw.index), matrix, side)
         inked = None if is_patch else blot(rng, side, params.augment)

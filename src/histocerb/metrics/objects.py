@@ -7,14 +7,21 @@ Medical Image Analysis 2017. The sums of several images are pooled with `+`, as 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
+from scipy.spatial import KDTree
 
 from histocerb.core.geometry import Region
 from histocerb.metrics.matching import Float, Ids, Int, Overlaps, match
+
+_TURNS = np.arange(16) * np.pi / 8
+_DIRECTIONS = np.stack([np.cos(_TURNS), np.sin(_TURNS)])
+"""2 x 16 unit vectors."""
+_AT_ONCE = 32
+"""Others whose closer bound is computed together."""
 
 
 @dataclass(frozen=True)
@@ -122,10 +129,49 @@ def object_hausdorff(truth: Ids, pred: Ids) -> ObjectScore:
 
 @dataclass(frozen=True)
 class _Crop:
-    """One object: its mask within its bounding box."""
+    """One object.
+
+    Attributes:
+        box: bounding box.
+        mask: its pixels within the box.
+    """
 
     box: Region
     mask: npt.NDArray[np.bool_]
+
+    @cached_property
+    def edge(self) -> Int:
+        """Its pixels (x, y) beside others."""
+        framed = np.pad(self.mask, 1)
+        inner = framed[:-2, 1:-1] & framed[2:, 1:-1] & framed[1:-1, :-2] & framed[1:-1, 2:]
+        return self._points(self.mask & ~inner)
+
+    @cached_property
+    def corners(self) -> Int:
+        """Its outermost pixels (x, y) in 16 directions."""
+        return np.asarray(self.edge[np.argmax(self.edge @ _DIRECTIONS, axis=0)], np.int64)
+
+    @cached_property
+    def tree(self) -> KDTree:
+        """Finds the pixel of the edge that is nearest to a place."""
+        return KDTree(self.edge)
+
+    def within(self, box: Region) -> Int:
+        """Its pixels (x, y) in a box."""
+        wanted = np.zeros_like(self.mask)
+        wanted[self.box.intersect(box).slices(self.box)] = True
+        return self._points(self.mask & wanted)
+
+    def holds(self, points: Int) -> npt.NDArray[np.bool_]:
+        """Which of N pixels (x, y) are its own."""
+        x, y = (points - (self.box.x, self.box.y)).T
+        is_near: npt.NDArray[np.bool_] = (x >= 0) & (y >= 0) & (x < self.box.width) & (y < self.box.height)
+        is_near[is_near] = self.mask[y[is_near], x[is_near]]
+        return is_near
+
+    def _points(self, chosen: npt.NDArray[np.bool_]) -> Int:
+        rows, columns = np.nonzero(chosen)
+        return np.stack([columns + self.box.x, rows + self.box.y], axis=1)
 
 
 def _crops(ids: Ids, wanted: Int) -> list[_Crop]:
@@ -143,41 +189,72 @@ def _partners(own: Int, other: Int, overlaps: Overlaps, objects: list[_Crop], ot
         return np.full(len(objects), np.inf)
     best = _largest(own, overlaps)
     partner = dict(zip(own[best].tolist(), other[best].tolist(), strict=True))
-    sides = np.array([_sides(other) for other in others])
+    boxes, corners = _boxes(others), np.array([other.corners for other in others])
     distances = [
-        _hausdorff(crop, others[partner[row]]) if row in partner else _nearest_hausdorff(crop, others, sides)
+        _hausdorff(crop, others[partner[row]])
+        if row in partner
+        else _nearest_hausdorff(crop, others, boxes, corners)
         for row, crop in enumerate(objects)
     ]
     return np.array(distances, np.float64)
 
 
-def _nearest_hausdorff(crop: _Crop, others: list[_Crop], sides: Int) -> float:
-    """Smallest Hausdorff distance to any of the others, whose bounding boxes have these sides.
+def _nearest_hausdorff(crop: _Crop, others: list[_Crop], boxes: Int, corners: Int) -> float:
+    """Smallest Hausdorff distance to any of the M others.
 
-    No distance is below the largest offset between equal sides of the bounding boxes, so that only the few
-    objects with a small offset are compared.
+    No distance is below the largest offset between equal sides of the bounding boxes, nor below that of an
+    outermost pixel of one object to the bounding box of the other, so that only the few others for which
+    these bounds are small are compared.
+
+    Args:
+        crop: an object.
+        others: the others.
+        boxes: M x 4, theirs.
+        corners: M x directions x 2, their outermost pixels.
     """
-    bound = np.abs(sides - np.array(_sides(crop))).max(1)
+    bound = np.abs(boxes - _boxes([crop])).max(1)
+    order = np.argsort(bound, kind="stable")
     smallest = np.inf
-    for row in np.argsort(bound, kind="stable"):
-        if bound[row] >= smallest:
+    for first in range(0, len(order), _AT_ONCE):
+        rows = order[first : first + _AT_ONCE]
+        if bound[rows[0]] >= smallest:
             break
-        smallest = min(smallest, _hausdorff(crop, others[row]))
+        closer = np.maximum(
+            _to_boxes(crop.corners[None], boxes[rows][:, None]).max(1),
+            _to_boxes(corners[rows], _boxes([crop])[:, None]).max(1),
+        )
+        for place in np.argsort(closer, kind="stable"):
+            if closer[place] >= smallest:
+                break
+            smallest = min(smallest, _hausdorff(crop, others[rows[place]]))
     return float(smallest)
 
 
-def _sides(crop: _Crop) -> tuple[int, int, int, int]:
-    return crop.box.x, crop.box.y, crop.box.right, crop.box.bottom
+def _boxes(crops: list[_Crop]) -> Int:
+    """First and last columns and rows: N x 4 (left, top, right, bottom), all of the object."""
+    return np.array([(c.box.x, c.box.y, c.box.right - 1, c.box.bottom - 1) for c in crops], np.int64)
+
+
+def _to_boxes(points: Int, boxes: Int) -> Float:
+    """Distances from points (..., 2) to boxes (..., 4), 0 inside."""
+    beyond = np.maximum(np.maximum(boxes[..., :2] - points, points - boxes[..., 2:]), 0)
+    return np.asarray(np.hypot(beyond[..., 0], beyond[..., 1]), np.float64)
 
 
 def _hausdorff(a: _Crop, b: _Crop) -> float:
     """Largest distance from a pixel of one object to the nearest pixel of the other."""
-    box = a.box.union(b.box)
-    masks = [np.zeros((box.height, box.width), np.uint8) for _ in range(2)]
-    for mask, crop in zip(masks, (a, b), strict=True):
-        mask[crop.box.slices(box)] = crop.mask
-    to_a, to_b = (cv2.distanceTransform(1 - mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) for mask in masks)
-    return max(float(to_b[masks[0] > 0].max()), float(to_a[masks[1] > 0].max()))
+    return max(_farthest(a, b), _farthest(b, a))
+
+
+def _farthest(a: _Crop, b: _Crop) -> float:
+    """Largest distance from a pixel of `a` to the nearest pixel of `b`.
+
+    It is found at the edge of `a` or in the bounding box of `b`: beyond that box, a step away from it is a
+    step away from all of `b`.
+    """
+    points = np.concatenate([a.edge, a.within(b.box)])
+    points = points[~b.holds(points)]
+    return float(b.tree.query(points)[0].max()) if len(points) else 0.0
 
 
 def _largest(side: Int, overlaps: Overlaps) -> Int:

@@ -133,9 +133,12 @@ def wording(task: Task, truth: Sequence[Classes]) -> dict[str, str]:
     Args:
         task: The task.
         truth: Class or group names per object, of all images of the data set; {} where none is typed.
+
+    Returns:
+        {} where the data set types no object, or the task none.
     """
     used = {name for classes in truth for name in classes.values()}
-    if not used:
+    if not used or not task.classes:
         return {}
     words = {name: name for name in task.classes}
     for group in (name for name in task.groups if name in used):

@@ -129,7 +129,7 @@ UNET = NetworkConfig(
 )
 """The paper's baseline: a U-Net encoder with batch normalisation, with the decoders of ResNet-34."""
 SMALL = NetworkConfig(
-    EncoderConfig(blocks=(2, 3, 4), widths=(32, 48, 96, 192), stem_stride=2), head_width=48, patch_width=96
+    EncoderConfig(blocks=(1, 2, 3, 4), widths=(16, 32, 48, 96, 192)), head_width=32, patch_width=96
 )
 """The light network that ships with the package."""
 

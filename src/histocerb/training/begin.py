@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+
 import torch
 
 from histocerb.core.errors import UsageError
-from histocerb.core.tasks import PRESETS, TaskSpec
+from histocerb.core.tasks import PRESETS, Task, TaskSpec
 from histocerb.models.checkpoint import Checkpoint, load_checkpoint
 from histocerb.models.config import NETWORKS, NetworkConfig
 from histocerb.models.network import Network
 from histocerb.models.pretrained import load_encoder
-from histocerb.training.config import TrainConfig
+from histocerb.training.config import PostprocChange, TrainConfig
 
 
 def first_network(config: TrainConfig) -> Network:
@@ -63,7 +66,23 @@ def run_spec(config: TrainConfig, started: TaskSpec | None = None) -> TaskSpec:
                 f"expected a start_from with heads of {spec.name}, found {head.name!r} with other channels; "
                 "set tasks to its preset"
             )
-    return spec.only({*trained, *(head.name for head in kept)})
+    return _changed(spec.only({*trained, *(head.name for head in kept)}), config.postproc)
+
+
+def _changed(spec: TaskSpec, changes: Mapping[str, PostprocChange]) -> TaskSpec:
+    """The tasks with other constants of post-processing."""
+    objects = [task.name for task in spec.objects]
+    for name in changes:
+        if name not in objects:
+            raise UsageError(f"expected postproc of {', '.join(objects)}, found {name!r}; change it")
+    return replace(spec, tasks=tuple(_task(task, changes.get(task.name)) for task in spec.tasks))
+
+
+def _task(task: Task, change: PostprocChange | None) -> Task:
+    if change is None or task.postproc is None:
+        return task
+    values = {key: value for key, value in asdict(change).items() if value is not None}
+    return replace(task, postproc=replace(task.postproc, **values))
 
 
 def _take_over(network: Network, source: Checkpoint) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -40,7 +40,7 @@ class StageConfig:
         crops: what its samples look like, where that differs from the rest of the run.
     """
 
-    heads: tuple[str, ...]
+    heads: tuple[str, ...] = Field(min_length=1)
     steps: int = Field(gt=0)
     freeze: bool = False
     optimizer: Literal["adam", "adamw"] = "adam"
@@ -71,6 +71,23 @@ class ValidationConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
+class PostprocChange:
+    """Constants of post-processing that differ from those of the task preset, which has the released ones.
+
+    All are at 0.5 um per pixel; None: as in the preset. They become part of the model.
+
+    Attributes:
+        threshold: on inside + contour (nuclei), or on inside without contour (glands, lumina).
+        min_area_px: smaller components are dropped.
+        min_marker_px: smaller markers are dropped (nuclei).
+    """
+
+    threshold: float | None = Field(default=None, gt=0, lt=1)
+    min_area_px: int | None = Field(default=None, ge=0)
+    min_marker_px: int | None = Field(default=None, ge=0)
+
+
+@dataclass(frozen=True, config=STRICT)
 class TrainConfig:
     """A training run.
 
@@ -88,6 +105,7 @@ class TrainConfig:
         sampler: how batches are drawn.
         crops: what samples look like: size, targets, augmentation.
         validation: when and on how much the run is checked.
+        postproc: per task that finds objects, changes to its post-processing.
         seed: of weights, sampling and augmentation.
         precision: 32, or `bf16` for the network's arithmetic (weights and losses stay float32).
         devices: processes that share each batch; on GPUs one per GPU. Results do not depend on it but for
@@ -101,17 +119,18 @@ class TrainConfig:
 
     name: str
     store: str
-    stages: tuple[StageConfig, ...]
+    stages: tuple[StageConfig, ...] = Field(min_length=1)
     network: str | NetworkConfig = "resnet34"
     tasks: str = "cerberus"
     start_from: str | None = None
     encoder_weights: str | None = None
-    loss_weights: dict[str, float] = field(default_factory=dict)
+    loss_weights: dict[str, Annotated[float, Field(ge=0)]] = field(default_factory=dict)
     subtyping_loss: Literal["masked_ce_dice", "ce_dice", "ce"] = "masked_ce_dice"
     sampler: SamplerParams = field(default_factory=SamplerParams)
     crops: CropParams = field(default_factory=CropParams)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
-    seed: int = 0
+    postproc: dict[str, PostprocChange] = field(default_factory=dict)
+    seed: int = Field(default=0, ge=0, lt=2**31)
     precision: Precision = 32
     devices: int = Field(default=1, ge=1)
     workers: int | None = Field(default=None, ge=0)

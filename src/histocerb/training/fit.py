@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save
 
 from histocerb._version import __version__
 from histocerb.core.config_file import validated
-from histocerb.core.errors import UsageError
+from histocerb.core.errors import OutputError, UsageError
 from histocerb.data.store import Store
 from histocerb.models.checkpoint import load_checkpoint, save_checkpoint
 from histocerb.models.network import Network
@@ -26,7 +26,7 @@ from histocerb.training.facts import run_facts
 from histocerb.training.hardware import Hardware, find_hardware
 from histocerb.training.journal import Journal
 from histocerb.training.scalars import scalar_sinks
-from histocerb.training.stage import DONE_FILE, RESUME_FILE, Place, train_stage
+from histocerb.training.stage import DONE_FILE, RESUME_FILE, Place, stage_sampler, train_stage
 from histocerb.training.validation import curves_file, journal_values, validate
 
 log = logging.getLogger(__name__)
@@ -53,11 +53,14 @@ def fit(config: TrainConfig, out: Path, callbacks: tuple[Callback, ...] = (), de
 
     Raises:
         UsageError: an impossible configuration, or `out` holds a run of another one or on other data.
+        OutputError: `out` cannot be written.
         HistocerbError: a loss is not finite.
     """
     store, hardware = Store(Path(config.store)), find_hardware(device, config.devices)
     hardware.prepare(config.precision)
     network = first_network(config)
+    for stage in config.stages:
+        stage_sampler(network, config, store, stage)
     facts = run_facts(store, config.seed)
     _claim(config, facts, out)
     with team_of(config.devices, _train_beside, (config, out, hardware)) as team:
@@ -102,7 +105,12 @@ def _train(network: Network, config: TrainConfig, first: Place) -> None:
 
 
 def _finish(network: Network, config: TrainConfig, store: Store, facts: dict[str, Any], out: Path) -> Path:
-    """Validate, draw the curves, write the checkpoint."""
+    """Write the checkpoint, validate, draw the curves."""
+    origin = {"trained_with": f"histocerb {__version__}", "git": facts["git"], "data": facts["data"]}
+    origin |= {"config": asdict(config)}
+    if config.start_from is not None:
+        origin["started_from"] = load_checkpoint(config.start_from).sha256
+    sha256 = save_checkpoint(out / MODEL_FOLDER, network, origin, half=config.half)
     report = validate(network, store, config.validation)
     steps = tuple(stage.steps for stage in config.stages)
     journal, last = Journal(out / JOURNAL_FILE, steps), (len(steps), steps[-1])
@@ -110,11 +118,6 @@ def _finish(network: Network, config: TrainConfig, store: Store, facts: dict[str
     values = {name: value for name, value in journal_values(report).items() if name not in written}
     journal.write(*last, values)
     draw_curves(journal, curves_file(journal))
-    origin = {"trained_with": f"histocerb {__version__}", "git": facts["git"], "data": facts["data"]}
-    origin |= {"config": asdict(config)}
-    if config.start_from is not None:
-        origin["started_from"] = load_checkpoint(config.start_from).sha256
-    sha256 = save_checkpoint(out / MODEL_FOLDER, network, origin, half=config.half)
     about = {
         "model": {"path": str(out / MODEL_FOLDER), "sha256": sha256},
         "data": {**facts["data"], "splits": [config.validation.split]},
@@ -135,9 +138,15 @@ def _claim(config: TrainConfig, facts: dict[str, Any], out: Path) -> None:
                 f"expected the data that the run in {out} began with ({data[:12]}), found "
                 f"{facts['data']['fingerprint'][:12]} in {config.store}; choose another folder"
             )
-    out.mkdir(parents=True, exist_ok=True)
-    _write_json(path, asdict(config))
-    _write_json(found, facts)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        _write_json(path, asdict(config))
+        _write_json(found, facts)
+    except OSError as error:
+        raise OutputError(
+            f"expected a folder to write the run to, found {out} failing ({error.strerror or error}); "
+            "check its rights or choose another --out"
+        ) from error
 
 
 def _same(config: TrainConfig, path: Path) -> bool:

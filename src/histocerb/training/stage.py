@@ -24,7 +24,7 @@ from histocerb.data.splits import training_splits
 from histocerb.data.store import Store
 from histocerb.models.network import Network
 from histocerb.training.alarms import heads_without_samples
-from histocerb.training.config import TrainConfig
+from histocerb.training.config import StageConfig, TrainConfig
 from histocerb.training.distributed import ALONE, Team
 from histocerb.training.hardware import Hardware
 from histocerb.training.journal import Journal
@@ -114,18 +114,9 @@ def stage_module(network: Network, config: TrainConfig, place: Place) -> StageMo
 
 
 def stage_batches(network: Network, config: TrainConfig, place: Place, begin: int = 0) -> DataLoader[Batch]:
-    """The batches after step `begin`, or this process's part of them.
-
-    Raises:
-        UsageError: fewer samples in a batch than processes.
-    """
+    """The batches after step `begin`, or this process's part of them."""
     stage, team = config.stages[place.number - 1], place.team
-    sampler = _sampler(network, config, place)
-    if sampler.params.batch_size < team.size:
-        raise UsageError(
-            f"expected a batch_size of at least {team.size}, one sample per device, "
-            f"found {sampler.params.batch_size}; raise it or lower devices"
-        )
+    sampler = stage_sampler(network, config, place.store, stage)
     crops, spec = stage.crops or config.crops, network.spec.only(stage.heads)
     dataset = BatchDataset(place.store, sampler, config.seed, crops, spec, (team.rank, team.size))
     steps = _Steps(begin * stage.accumulate, stage.steps * stage.accumulate)
@@ -170,15 +161,27 @@ def quiet_lightning() -> Iterator[None]:
         yield
 
 
-def _sampler(network: Network, config: TrainConfig, place: Place) -> TaskSampler:
-    stage = config.stages[place.number - 1]
-    splits = training_splits(place.store.records, config.validation.split)
-    return TaskSampler(place.store, splits, stage.sampler or config.sampler, network.spec.only(stage.heads))
+def stage_sampler(network: Network, config: TrainConfig, store: Store, stage: StageConfig) -> TaskSampler:
+    """What makes up the batches of a stage.
+
+    Raises:
+        UsageError: a split or source that the store lacks, or fewer samples in a batch than devices.
+        DataError: no sample has a label for a head of the stage.
+    """
+    splits = training_splits(store.records, config.validation.split)
+    sampler = TaskSampler(store, splits, stage.sampler or config.sampler, network.spec.only(stage.heads))
+    if sampler.params.batch_size < config.devices:
+        raise UsageError(
+            f"expected a batch_size of at least {config.devices}, one sample per device, "
+            f"found {sampler.params.batch_size}; raise it or lower devices"
+        )
+    return sampler
 
 
 def _warn_of_gaps(network: Network, config: TrainConfig, place: Place) -> None:
-    spec = network.spec.only(config.stages[place.number - 1].heads)
-    for head in heads_without_samples(place.store, _sampler(network, config, place), spec):
+    stage = config.stages[place.number - 1]
+    sampler = stage_sampler(network, config, place.store, stage)
+    for head in heads_without_samples(place.store, sampler, network.spec.only(stage.heads)):
         log.warning("%s will not learn: no training sample has a label for it", head)
 
 

@@ -119,8 +119,8 @@ def chosen(store: Store, choice: Choice) -> list[int]:
     for split in choice.splits:
         if split not in known:
             raise UsageError(
-                f"Expected a split of {store.path} ({', '.join(known) or 'it is empty'}), found {split!r}; "
-                "choose one of them."
+                f"expected a split of {store.path} ({', '.join(known) or 'it is empty'}), found {split!r}; "
+                "choose one of them"
             )
     taken: Counter[tuple[str, str]] = Counter()
     found = []
