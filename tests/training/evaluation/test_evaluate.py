@@ -127,6 +127,17 @@ def test_tasks_that_the_model_has_not():
     assert document["summary"]["all"]["tissue"]["accuracy"]["mean"] == 0
 
 
+@pytest.mark.parametrize("name", ["epithelial", "inflammatory"])
+def test_a_model_without_types_on_typed_truth(name):
+    spec = CERBERUS.only(["nuclei.instance"])
+    sample = squares("a", {1: name})
+    document = evaluate([sample], lambda image: maps_of(sample, ids_of({1: PLACES[0]}), {}), spec)
+    found = document["summary"]["all"]["nuclei"]
+    assert found["pq"]["mean"] == 1
+    assert "types" not in found
+    assert "per_class" not in found
+
+
 def test_a_class_that_the_model_does_not_know():
     with pytest.raises(
         UsageError, match=r"squares/a: expected classes of the model's task nuclei .* found 'mast'"

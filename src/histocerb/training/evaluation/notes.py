@@ -33,8 +33,9 @@ was found is empty; they are left out of its figure.
 
 PAIRED = """
 Both models saw the same images. The difference is second minus first, mean over the images on which both
-have the figure; images on which only one has it, or on which a distance is infinite, are left out. Its
-interval is a bootstrap over images, p that of a two-sided Wilcoxon signed-rank test.
+have the figure; images on which only one has it, or on which a distance is infinite, are left out:
+so is an image without objects where one model rightly finds none, whatever the other invents there. The
+interval of a difference is a bootstrap over images, its p that of a two-sided Wilcoxon signed-rank test.
 """
 
 MANY_TESTS = """
