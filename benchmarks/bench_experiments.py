@@ -19,6 +19,7 @@ from histocerb.data.augment import AugmentParams
 from histocerb.models.config import EncoderConfig, NetworkConfig
 from histocerb.training.begin import network_config
 from histocerb.training.config import TrainConfig
+from histocerb.training.experiment.data import on_store
 from histocerb.training.experiment.files import check, read_experiment
 from histocerb.training.experiment.plan import Experiment, Row, Run
 from histocerb.training.experiment.process import launch
@@ -118,7 +119,7 @@ def main() -> None:
         if not store.exists():
             write_store(store, COUNTS, folds=FOLDS)
         for name in chosen.tables:
-            begin, experiment = time.monotonic(), miniature(name, store, chosen.steps)
+            begin, experiment = time.monotonic(), on_store(miniature(name, store, chosen.steps))
             run_experiment(experiment, out, devices, launch)
             print(write_table(experiment, out))
             print(f"{name}: {time.monotonic() - begin:.0f} s\n", flush=True)

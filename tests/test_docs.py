@@ -120,7 +120,8 @@ def test_defaults_in_the_reference_are_right():
 
 
 def _defaults(config):
-    needed = {"name": "", "store": "", "stages": (), "heads": (), "steps": 1}
+    stage = StageConfig(("nuclei.instance",), 1)
+    needed = {"name": "", "store": "", "stages": (stage,), "heads": stage.heads, "steps": 1}
     one = config(**{field.name: needed[field.name] for field in fields(config) if field.name in needed})
     values = {field.name: getattr(one, field.name) for field in fields(config) if field.name not in needed}
     return {k: v for k, v in values.items() if not is_dataclass(v)}

@@ -65,8 +65,8 @@ def devices(monkeypatch):
 
     used, trouble = [], ["bad"]
 
-    def train(config, folder, device):
-        if config.name.split(".")[0] in trouble:
+    def train(job, folder, device):
+        if job.name.split(".")[0] in trouble:
             raise RuntimeError("no memory")
 
     def evaluate(model, job, split, device):
@@ -108,6 +108,26 @@ def test_run_status_table(cli, config, tmp_path, devices):
     assert document["rows"][0]["cells"][0]["ours"]["mean"] == 0.25
 
 
+def test_a_store_that_was_split_again_is_trained_on_again(cli, config, tmp_path, devices):
+    from histocerb.data.convert import split_store
+
+    used, _ = devices
+    words = ("experiment", "run", config, "--out", tmp_path / "out", "--devices", "cpu", "--only", "one")
+    assert cli(*words).code == 0
+    assert cli(*words).code == 0
+    assert len(used) == 2
+    split_store(tmp_path / "store", SplitParams(folds=2, external=("p0",)))
+    for command in ("status", "table"):
+        found = cli("experiment", command, tmp_path / "out")
+        assert found.code == 0
+        assert f"The data of {(tmp_path / 'store').as_posix()} have changed since" in found.out
+    found = cli(*words)
+    assert found.code == 0
+    assert "have changed since tiny was last run" in found.err
+    assert len(used) == 4
+    assert "have changed" not in cli("experiment", "table", tmp_path / "out").out
+
+
 def test_one_row_only(cli, config, tmp_path, devices):
     found = cli("experiment", "run", config, "--out", tmp_path / "out", "--devices", "cpu", "--only", "one")
     assert found.code == 0
@@ -132,6 +152,10 @@ def test_wrong_files(cli, config, tmp_path):
     found = cli("experiment", "run", config, "--out", tmp_path / "out", "--devices", "cpu")
     assert found.code == 2
     assert "expected the splits fold-1, fold-9" in found.err
+    config.write_text(config.read_text().replace("fold-9", "fold-2"))
+    found = cli("experiment", "run", config, "--out", config, "--devices", "cpu")
+    assert found.code == 1
+    assert f"expected to write into the folder {config}, found" in found.err
     found = cli("experiment", "status", tmp_path / "nothing")
     assert found.code == 1
     assert "expected the folder of an experiment" in found.err

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from histocerb.cli.console import ExitCode, say, table
 from histocerb.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from histocerb.training.experiment.plan import Experiment
 
 app = typer.Typer(
     help="Rows of a table x folds: train, evaluate, compare with the paper.", rich_markup_mode=None
@@ -27,14 +30,14 @@ def run(
     only: Annotated[list[str] | None, typer.Option(metavar="ROW", help="This row only; repeatable.")] = None,
 ) -> None:
     """Train and evaluate all runs of an experiment and print its table; interrupted runs go on."""
+    from histocerb.training.experiment.data import on_store
     from histocerb.training.experiment.files import read_experiment
     from histocerb.training.experiment.process import launch
-    from histocerb.training.experiment.run import check_store, run_experiment, write_table
+    from histocerb.training.experiment.run import run_experiment, write_table
 
     logging.getLogger("histocerb.training.experiment").setLevel(logging.INFO)
     chosen = _devices(devices)
-    experiment = read_experiment(config)
-    check_store(experiment)
+    experiment = on_store(read_experiment(config))
     folder = out or Path("runs") / experiment.name
     complete = run_experiment(experiment, folder, chosen, launch, tuple(only or ()))
     say(write_table(experiment, folder))
@@ -61,6 +64,7 @@ def status(folder: Folder) -> None:
         ]
         say(f"{experiment.name}: {experiment.title}")
         say(table(("run", "status", "device", "seconds", "reason"), rows))
+        _say_if_changed(experiment)
 
 
 @app.command("table")
@@ -70,6 +74,17 @@ def print_table(folder: Folder) -> None:
 
     for experiment in read_experiments(folder):
         say(write_table(experiment, folder))
+        _say_if_changed(experiment)
+
+
+def _say_if_changed(experiment: Experiment) -> None:
+    from histocerb.training.experiment.data import has_changed
+
+    if has_changed(experiment):
+        say(
+            f"The data of {experiment.store} have changed since: this is of the earlier data; "
+            "`histocerb experiment run` does it again on those of now."
+        )
 
 
 def _devices(text: str) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from histocerb.training.experiment.perform import Work, perform
 from histocerb.training.experiment.plan import Column, Experiment, Job, Row, Run, Section
 
 FIGURES = {"fold-1": 0.5, "fold-2": 0.7, "external": 0.4}
+DATA = {"fold-1": "1" * 64, "fold-2": "2" * 64, "external": "e" * 64}
 
 
 def config(*heads: str, **changes: Any) -> TrainConfig:
@@ -50,7 +51,7 @@ def experiment() -> Experiment:
         Section((column("external", "gland"), column("external", "lumen", "types.mf1")), "(b) External test"),
     )
     return Experiment(
-        "tiny", "Table 0", "stores/x", ("fold-1", "fold-2"), ("Model",), sections, rows, "external"
+        "tiny", "Table 0", "stores/x", ("fold-1", "fold-2"), ("Model",), sections, rows, DATA, "external"
     )
 
 
@@ -62,11 +63,11 @@ class FakeWork:
     trained: list[tuple[str, str, str | None]] = field(default_factory=list)
     evaluated: list[tuple[str, str]] = field(default_factory=list)
 
-    def train(self, config: TrainConfig, folder: Path, device: str) -> None:
+    def train(self, job: Job, folder: Path, device: str) -> None:
         for word, error in self.trouble.items():
-            if config.name.startswith(word):
+            if job.name.startswith(word):
                 raise error
-        self.trained.append((config.name, device, config.start_from))
+        self.trained.append((job.config.name, device, job.config.start_from))
         (folder / "model").mkdir(parents=True, exist_ok=True)
 
     def evaluate(self, model: Path, job: Job, split: str, device: str) -> dict[str, Any]:

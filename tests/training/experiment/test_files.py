@@ -96,6 +96,13 @@ def test_rows_are_changes_to_training_configurations(tmp_path: Path) -> None:
         (('figure = "pq"', 'figure = "pqq"'), "there is no figure 'pqq'; did you mean 'pq'"),
         (('part = "cross"', 'part = "external"'), "`external` names no split"),
         (('["fold-1", "fold-2"]', "[]"), "expected at least one fold"),
+        (('["fold-1", "fold-2"]', '["fold-1", "fold-1"]'), "expected each fold once, found 'fold-1' twice"),
+        (
+            ('labels = ["Model"]', 'labels = ["Model"]\nexternal = "fold-2"'),
+            "expected as `external` a split that no run trains on, found 'fold-2', which is one of the folds",
+        ),
+        (('name = "tiny"', 'name = "../tiny"'), r"expected names of letters, .* found '../tiny'; rename it"),
+        (("seed = 3", 'name = "a/b"'), "expected names of letters, .* found 'a/b'; rename it"),
         (("workers = 0", 'tasks = "none"'), "there is no task preset 'none'"),
     ],
 )
@@ -103,6 +110,31 @@ def test_wrong_experiments_say_what_is_wrong(tmp_path: Path, change: tuple[str, 
     assert change[0] in EXPERIMENT
     with pytest.raises(UsageError, match=message):
         read_experiment(_write(tmp_path, EXPERIMENT.replace(*change)))
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("rows", "expected at least one row to train, found none; add `runs`"),
+        ("sections", "expected at least one column in every section, found none; add `columns`"),
+    ],
+)
+def test_there_must_be_something_to_train_and_to_show(tmp_path: Path, key: str, message: str) -> None:
+    head, *tables = EXPERIMENT.split("\n[[")
+    kept = [f"\n[[{table}" for table in tables if not table.startswith(key)]
+    path = _write(tmp_path, f"{head}{key} = []\n{''.join(kept)}")
+    with pytest.raises(UsageError, match=message):
+        read_experiment(path)
+
+
+@pytest.mark.parametrize(
+    "change", [("runs = ", "runs = [] # "), ('labels = ["O', 'shown = false\nlabels = ["O')]
+)
+def test_rows_for_reference_only_train_nothing(tmp_path: Path, change: tuple[str, str]) -> None:
+    text = EXPERIMENT.partition('[[rows]]\nname = "two"')[0]
+    assert change[0] in text
+    with pytest.raises(UsageError, match="expected at least one row to train, found none"):
+        read_experiment(_write(tmp_path, text.replace(*change)))
 
 
 def test_a_column_needs_one_run_only(tmp_path: Path) -> None:

@@ -42,7 +42,9 @@ def test_a_run_is_trained_then_evaluated_on_every_split(folder, job, fake) -> No
     assert fake.trained == [(job.name, "cpu", None)]
     assert fake.evaluated == [(job.name, "fold-1"), (job.name, "external")]
     assert (
-        json.loads(document_file(folder, "external").read_text())["summary"]["all"]["gland"]["pq"]["mean"]
+        json.loads(document_file(folder, job, "external").read_text())["summary"]["all"]["gland"]["pq"][
+            "mean"
+        ]
         == 0.4
     )
     assert is_done(folder, job)
@@ -51,9 +53,21 @@ def test_a_run_is_trained_then_evaluated_on_every_split(folder, job, fake) -> No
 
 def test_what_is_done_is_not_done_again(folder, job, fake) -> None:
     perform(folder, "cpu", fake.work)
-    document_file(folder, "external").unlink()
+    document_file(folder, job, "external").unlink()
     assert not is_done(folder, job)
     perform(folder, "cpu", fake.work)
+    assert len(fake.trained) == 1
+    assert fake.evaluated == [(job.name, "fold-1"), (job.name, "external"), (job.name, "external")]
+
+
+def test_an_evaluation_on_other_samples_is_none(folder, job, fake) -> None:
+    perform(folder, "cpu", fake.work)
+    other = replace(job, data={**job.data, "external": "f" * 64})
+    assert not is_done(folder, other)
+    write_job(folder, other)
+    perform(folder, "cpu", fake.work)
+    assert is_done(folder, other)
+    assert is_done(folder, job)
     assert len(fake.trained) == 1
     assert fake.evaluated == [(job.name, "fold-1"), (job.name, "external"), (job.name, "external")]
 

@@ -48,7 +48,35 @@ def test_what_changes_the_result_changes_the_name(experiment: Experiment) -> Non
     assert names(workers=7, save_every=9, start_from="x") != before
     assert names(workers=7, save_every=9) == before
     assert not names(seed=3) & before
-    assert not {job.name for job in jobs(replace(experiment, store="y"), ("both",))} & before
+
+
+def test_the_data_decide_not_where_they_are(experiment: Experiment) -> None:
+    def names(**data: str) -> list[str]:
+        held = {**experiment.data, **{name.replace("_", "-"): value for name, value in data.items()}}
+        return [job.name for job in jobs(replace(experiment, data=held))]
+
+    before = names()
+    assert [job.name for job in jobs(replace(experiment, store="y"))] == before
+    for split in ("fold_1", "fold_2", "fold_3"):  # each run trains on the others: all of them are other runs
+        assert not {*names(**{split: "f" * 64})} & {*before}
+    assert names(external="f" * 64) == before
+
+
+def test_a_run_does_not_depend_on_the_external_test(experiment: Experiment) -> None:
+    columns = experiment.sections[:1]
+    data = {split: held for split, held in experiment.data.items() if split != "external"}
+    without = replace(experiment, external=None, data=data, sections=columns)
+    assert [job.name for job in jobs(without)] == [job.name for job in jobs(experiment)]
+
+
+def test_the_name_of_a_configuration_is_part_of_the_name(experiment: Experiment) -> None:
+    run = experiment.rows[2].runs[0]
+    renamed = _with_runs(experiment, "both", replace(run, config=replace(run.config, name="other")))
+    pairs = zip(jobs(experiment, ("both",)), jobs(renamed, ("both",)), strict=True)
+    for job, other in pairs:
+        config, fold, digest = job.name.split(".")
+        assert config == run.config.name
+        assert other.name == f"other.{fold}.{digest}"
 
 
 def test_what_a_row_starts_from_is_part_of_its_name(experiment: Experiment) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -8,7 +9,18 @@ from pathlib import Path
 import pytest
 
 from histocerb.training.experiment import process
-from histocerb.training.experiment.ledger import LOG_FILE, State, Status, read_state, run_folder, write_job
+from histocerb.training.experiment.ledger import (
+    LOG_FILE,
+    State,
+    Status,
+    document_file,
+    read_job,
+    read_state,
+    run_folder,
+    write_job,
+    write_json,
+    write_state,
+)
 from histocerb.training.experiment.plan import Experiment, jobs
 
 
@@ -34,7 +46,28 @@ def test_a_run_in_its_own_process_says_why_it_failed(folder: Path) -> None:
     assert state.status is Status.FAILED
     assert "stores/x" in state.reason
     assert state.process not in (0, os.getpid())
-    assert "Traceback" in (folder / LOG_FILE).read_text()
+    said = (folder / LOG_FILE).read_text()
+    assert "Traceback" in said
+    assert "Fatal" not in said
+
+
+def test_a_run_that_is_done_ends_its_process_in_order(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits for the end of the parent must not be in the way when the interpreter ends."""
+    job = read_job(folder)
+    write_state(folder, State(Status.RUNNING, trained=True))
+    for split in job.splits.values():
+        write_json(document_file(folder, job, split), {})
+    codes: list[int] = []
+
+    class Noted(subprocess.Popen[bytes]):
+        def wait(self, timeout: float | None = None) -> int:
+            codes.append(super().wait(timeout))
+            return codes[-1]
+
+    monkeypatch.setattr(process.subprocess, "Popen", Noted)
+    assert process.launch(folder, "cpu", threading.Event()).status is Status.DONE
+    assert codes[0] == 0
+    assert (folder / LOG_FILE).read_text() == ""
 
 
 def test_a_killed_process_is_a_failure(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

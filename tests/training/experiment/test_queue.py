@@ -68,6 +68,14 @@ def test_a_run_that_cannot_be_started_has_failed(experiment: Experiment, tmp_pat
     assert (state.status, state.reason) == (Status.FAILED, "it could not be started: too many processes")
 
 
+def test_a_run_without_a_folder_has_failed(experiment: Experiment, tmp_path: Path, fake) -> None:
+    first, second = jobs(experiment, ("both",))
+    run_folder(tmp_path, first.name).parent.mkdir()
+    run_folder(tmp_path, first.name).touch()
+    assert not work_off((first, second), tmp_path, ("cpu",), fake.launch)
+    assert [name for name, _, _ in fake.trained] == [second.name]
+
+
 def test_an_interruption_stops_what_is_under_way(
     experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,15 +14,15 @@ from threading import Event
 
 import pytest
 
-from histocerb.core.errors import UsageError
 from histocerb.data.convert import split_store
 from histocerb.data.splits import SplitParams
 from histocerb.data.store import Store
+from histocerb.training.experiment.data import on_store
 from histocerb.training.experiment.files import read_experiment
-from histocerb.training.experiment.ledger import State, Status, run_folder
+from histocerb.training.experiment.ledger import State, Status, document_file, run_folder
 from histocerb.training.experiment.perform import perform
 from histocerb.training.experiment.plan import jobs
-from histocerb.training.experiment.run import check_store, run_experiment, states, write_table
+from histocerb.training.experiment.run import run_experiment, states, write_table
 from histocerb.training.experiment.work import REAL
 
 BASE = """
@@ -120,7 +120,7 @@ def _is_alive(process: int) -> bool:
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
 def test_an_experiment_is_killed_resumed_and_printed(config: Path, tmp_path: Path) -> None:
-    out, experiment = tmp_path / "out", read_experiment(config)
+    out, experiment = tmp_path / "out", on_store(read_experiment(config))
     first, later, bad = jobs(experiment)
     train = run_folder(out, first.name) / "train"
     _killed_while_training(config, out, train / "stage-1" / "last.ckpt")
@@ -137,7 +137,9 @@ def test_an_experiment_is_killed_resumed_and_printed(config: Path, tmp_path: Pat
     assert [found[job.name].reason for job in (first, later)] == ["", ""]
     assert [found[job.name].status for job in (first, later, bad)] == ["done", "done", "failed"]
     assert "nothing.pth" in found[bad.name].reason
-    document = json.loads((run_folder(out, later.name) / "evaluation" / "external.json").read_text())
+    path = document_file(run_folder(out, later.name), later, "external")
+    document = json.loads(path.read_text())
+    assert document["data"]["fingerprint"] == experiment.data["external"]
     assert set(document["summary"]["all"]) == {"nuclei"}
     assert (
         "types" in document["summary"]["all"]["nuclei"] or document["summary"]["all"]["nuclei"]["found"] == 0
@@ -148,10 +150,3 @@ def test_an_experiment_is_killed_resumed_and_printed(config: Path, tmp_path: Pat
     assert [row.split("|")[1].strip() for row in rows[2:]] == ["First", "", "Later", "Bad"]
     assert "missing" not in rows[2] + rows[4]
     assert rows[5].count("missing") == 2
-
-
-def test_the_store_must_have_the_splits(config: Path, tmp_path: Path) -> None:
-    check_store(read_experiment(config))
-    split_store(tmp_path / "store", SplitParams())
-    with pytest.raises(UsageError, match=r"expected the splits fold-1, external in .*found train, valid"):
-        check_store(read_experiment(config))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -102,9 +103,56 @@ def test_csv_and_json_say_the_same(experiment: Experiment, out: Path) -> None:
 
 def test_nothing_is_taken_from_runs_of_another_configuration(experiment: Experiment, out: Path) -> None:
     first = jobs(experiment, ("alone",))[0]
-    document_file(run_folder(out, first.name), "fold-1").unlink()
+    document_file(run_folder(out, first.name), first, "fold-1").unlink()
     assert "| Alone | ours  | 0.700 (1 of 2) |" in write_table(experiment, out)
-    assert states(experiment, out)[first.name].reason == "trained, to be evaluated on another split"
+    assert states(experiment, out)[first.name].reason == "trained, to be evaluated on other samples"
+
+
+def test_runs_on_earlier_data_are_not_mixed_with_new_ones(
+    experiment: Experiment, out: Path, faulty, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The first fold on new data fails: its figure on the earlier data does not take its place."""
+    changed = replace(experiment, data={**experiment.data, "fold-2": "f" * 64})
+    text = write_table(changed, out)
+    assert "| Alone | ours  | missing       | missing       |" in text
+    assert {state.status for state in states(changed, out).values()} == {"waiting"}
+    bad = jobs(changed, ("alone",))[0].name
+    fake = faulty(bad, RuntimeError("no memory"))
+    assert not run_experiment(changed, out, ("cpu",), fake.launch, ("alone",))
+    assert "the data of stores/x have changed since tiny was last run" in caplog.text
+    assert len(fake.trained) == 3
+    assert "| Alone | ours  | 0.700 (1 of 2) | 0.600 ± 0.141 |" in write_table(changed, out)
+    assert "| Alone | ours  | 0.600 ± 0.141  | 0.600 ± 0.141  |" in write_table(experiment, out)
+
+
+def test_another_external_test_is_measured_without_training(experiment: Experiment, out: Path, fake) -> None:
+    changed = replace(experiment, data={**experiment.data, "external": "f" * 64})
+    first = jobs(changed, ("alone",))[0].name
+    assert states(changed, out)[first].reason == "trained, to be evaluated on other samples"
+    cross, _, outside = write_table(changed, out).partition("(b)")
+    assert "| Alone | ours  | 0.600 ± 0.141  |" in cross
+    assert "| Alone | ours  | missing       |" in outside
+    assert run_experiment(changed, out, ("cpu",), fake.launch, ("alone",))
+    assert fake.trained == []
+    assert {split for _, split in fake.evaluated} == {"external"}
+
+
+def test_the_store_must_have_been_looked_at(experiment: Experiment, tmp_path: Path, fake) -> None:
+    with pytest.raises(
+        UsageError, match="with the data of its store, found none; pass it through `on_store`"
+    ):
+        run_experiment(replace(experiment, data={}), tmp_path, ("cpu",), fake.launch)
+
+
+def test_a_place_that_cannot_be_written_to(experiment: Experiment, tmp_path: Path, fake) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for place in (file, file / "below"):
+        with pytest.raises(OutputError, match=r"expected to write into the folder .*found: .*choose another"):
+            run_experiment(experiment, place, ("cpu",), fake.launch)
+    (tmp_path / "tables").touch()
+    with pytest.raises(OutputError, match="expected to write into the folder"):
+        write_table(experiment, tmp_path)
 
 
 def test_a_figure_that_an_evaluation_lacks_is_undefined(experiment: Experiment, out: Path) -> None:

@@ -21,6 +21,7 @@ from histocerb.models.whole_image import plain_maps
 from histocerb.training.config import StageConfig, TrainConfig
 from histocerb.training.evaluation import evaluate as measure_samples
 from histocerb.training.evaluation import over_folds
+from histocerb.training.evaluation.measure import fingerprint
 from histocerb.training.experiment.plan import OBJECT_FIGURES, PATCH_FIGURES, Job
 from histocerb.training.experiment.work import evaluate
 
@@ -36,7 +37,10 @@ def model(tiny: NetworkConfig, tmp_path: Path) -> Path:
 
 def _job(store: Store, *heads: str) -> Job:
     config = TrainConfig(name="x", store=str(store.path), stages=(StageConfig(heads, 1),))
-    return Job("x", config, {"cross": "valid"}, heads)
+    held = {
+        split: fingerprint([r for r in store.records if r.split == split]) for split in ("train", "valid")
+    }
+    return Job("x", config, {"cross": "valid"}, held, heads)
 
 
 def test_only_the_heads_of_the_job_are_measured(store: Store, model: Path) -> None:

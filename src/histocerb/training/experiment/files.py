@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import field
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from histocerb.training.experiment.plan import (
 
 ROW = "row:"
 _FIGURES = (*OBJECT_FIGURES, *PATCH_FIGURES)
+_FILE_NAME = re.compile(r"[\w+-][\w+. -]*")
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -76,7 +79,7 @@ class ExperimentEntry:
 
 
 def read_experiment(path: Path) -> Experiment:
-    """The experiment in a TOML file, every run resolved.
+    """The experiment in a TOML file, every run resolved; its store is not looked at (see `data.on_store`).
 
     Raises:
         UsageError: naming the key or the row that is wrong.
@@ -96,6 +99,7 @@ def read_experiment(path: Path) -> Experiment:
         labels=entry.labels,
         sections=entry.sections,
         rows=rows,
+        data={},
         external=entry.external,
     )
     check(experiment, str(path))
@@ -130,19 +134,58 @@ def _run(path: Path, entry: ExperimentEntry, row: RowEntry, run: RunEntry) -> Ru
 
 
 def _problem(experiment: Experiment) -> str | None:
-    repeated = [name for name, number in Counter(row.name for row in experiment.rows).items() if number > 1]
-    if repeated:
-        return f"two rows are called {repeated[0]!r}; rename one"
+    return (
+        _names_problem(experiment)
+        or _splits_problem(experiment)
+        or _columns_problem(experiment)
+        or _rows_problem(experiment)
+    )
+
+
+def _names_problem(experiment: Experiment) -> str | None:
+    configs = [run.config.name for row in experiment.rows for run in row.runs]
+    for name in (experiment.name, *configs):
+        if not _FILE_NAME.fullmatch(name):
+            return (
+                "expected names of letters, digits, spaces and any of -_+. (files are called so), "
+                f"found {name!r}; rename it"
+            )
+    return None
+
+
+def _splits_problem(experiment: Experiment) -> str | None:
     if not experiment.folds:
         return "expected at least one fold, found none; name splits of the store"
-    parts = {column.part for section in experiment.sections for column in section.columns}
-    if "external" in parts and experiment.external is None:
+    repeated = _repeated(experiment.folds)
+    if repeated is not None:
+        return f"expected each fold once, found {repeated!r} twice; remove one"
+    if experiment.external in experiment.folds:
+        return (
+            f"expected as `external` a split that no run trains on, found {experiment.external!r}, "
+            "which is one of the folds; remove it from one of them"
+        )
+    return None
+
+
+def _columns_problem(experiment: Experiment) -> str | None:
+    if not experiment.sections or not all(section.columns for section in experiment.sections):
+        return "expected at least one column in every section, found none; add `columns` to [[sections]]"
+    columns = [column for section in experiment.sections for column in section.columns]
+    if experiment.external is None and any(column.part == "external" for column in columns):
         return "a column is of the external test, but `external` names no split; add it"
-    wrong = [column.figure for section in experiment.sections for column in section.columns]
-    wrong = [figure for figure in wrong if figure not in _FIGURES]
+    wrong = [column.figure for column in columns if column.figure not in _FIGURES]
     if wrong:
         near = difflib.get_close_matches(wrong[0], _FIGURES, n=1, cutoff=0.0)
         return f"there is no figure {wrong[0]!r}; did you mean {near[0]!r}?"
+    return None
+
+
+def _rows_problem(experiment: Experiment) -> str | None:
+    repeated = _repeated(row.name for row in experiment.rows)
+    if repeated is not None:
+        return f"two rows are called {repeated!r}; rename one"
+    if not any(row.runs and row.shown for row in experiment.rows):
+        return "expected at least one row to train, found none; add `runs` to one of [[rows]]"
     usable: set[str] = set()
     for row in experiment.rows:
         problem = _row_problem(experiment, row, usable)
@@ -151,6 +194,10 @@ def _problem(experiment: Experiment) -> str | None:
         if len(row.runs) == 1:
             usable.add(row.name)
     return None
+
+
+def _repeated(names: Iterable[str]) -> str | None:
+    return next((name for name, number in Counter(names).items() if number > 1), None)
 
 
 def _row_problem(experiment: Experiment, row: Row, usable: set[str]) -> str | None:

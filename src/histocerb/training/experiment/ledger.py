@@ -5,7 +5,7 @@ DIR/runs/<run>/job.json              what the run is
 DIR/runs/<run>/state.json            waiting (no file), running, done, or failed with the reason
 DIR/runs/<run>/log.txt               what its process said
 DIR/runs/<run>/train/                see `fit`
-DIR/runs/<run>/evaluation/<split>.json
+DIR/runs/<run>/evaluation/<split>.<data>.json
 DIR/tables/<name>.md, .csv, .json
 """
 
@@ -69,9 +69,9 @@ def model_folder(out: Path, name: str) -> Path:
     return run_folder(out, name) / "train" / "model"
 
 
-def document_file(folder: Path, split: str) -> Path:
-    """The evaluation of a run on a split."""
-    return folder / "evaluation" / f"{split}.json"
+def document_file(folder: Path, job: Job, split: str) -> Path:
+    """The evaluation of a run on what the split of that name holds; on other data it is another file."""
+    return folder / "evaluation" / f"{split}.{job.data[split][:8]}.json"
 
 
 def read_state(folder: Path) -> State:
@@ -99,7 +99,7 @@ def write_state(folder: Path, state: State) -> None:
 
 def is_done(folder: Path, job: Job) -> bool:
     """Whether the run was trained, and evaluated on all that the job asks for."""
-    documents = (document_file(folder, split) for split in job.splits.values())
+    documents = (document_file(folder, job, split) for split in job.splits.values())
     return read_state(folder).status is Status.DONE and all(path.is_file() for path in documents)
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from histocerb.core.errors import HistocerbError
-from histocerb.training.config import TrainConfig
 from histocerb.training.experiment.ledger import (
     State,
     Status,
@@ -26,8 +25,8 @@ from histocerb.training.experiment.plan import Job
 
 log = logging.getLogger(__name__)
 
-Train = Callable[[TrainConfig, Path, str], object]
-"""(configuration, folder, device): trains, going on where an earlier call was interrupted."""
+Train = Callable[[Job, Path, str], object]
+"""(job, folder, device): trains, going on where an earlier call was interrupted."""
 
 Evaluate = Callable[[Path, Job, str, str], dict[str, Any]]
 """(checkpoint folder, job, split, device): the evaluation document."""
@@ -53,11 +52,11 @@ def perform(folder: Path, device: str, work: Work) -> State:
     try:
         job, model = read_job(folder), model_folder(folder.parents[1], folder.name)
         if not state.trained:
-            work.train(_complete(folder, job.config, job.after), model.parent, device)
+            work.train(_complete(folder, job), model.parent, device)
             state = replace(state, trained=True)
             write_state(folder, state)
         for split in job.splits.values():
-            file = document_file(folder, split)
+            file = document_file(folder, job, split)
             if not file.is_file():
                 write_json(file, work.evaluate(model, job, split, device))
         state = replace(state, status=Status.DONE)
@@ -69,11 +68,12 @@ def perform(folder: Path, device: str, work: Work) -> State:
     return state
 
 
-def _complete(folder: Path, config: TrainConfig, after: str | None) -> TrainConfig:
-    """The configuration with the checkpoint that the run begins with."""
-    if after is None:
-        return config
-    return replace(config, start_from=str(model_folder(folder.parents[1], after)))
+def _complete(folder: Path, job: Job) -> Job:
+    """The job, its configuration with the checkpoint that the run begins with."""
+    if job.after is None:
+        return job
+    start_from = str(model_folder(folder.parents[1], job.after))
+    return replace(job, config=replace(job.config, start_from=start_from))
 
 
 def _sentence(error: Exception) -> str:

@@ -113,7 +113,8 @@ class Experiment:
         labels: headings of the rows' labels.
         sections: the figures.
         rows: the networks.
-        external: split of the external test; None: there is none.
+        data: fingerprint of every split that is used, see `data.on_store`; {}: the store was not looked at.
+        external: split of the external test, which no run trains on; None: there is none.
     """
 
     name: str
@@ -123,6 +124,7 @@ class Experiment:
     labels: tuple[str, ...]
     sections: tuple[Section, ...]
     rows: tuple[Row, ...]
+    data: Mapping[str, str]
     external: str | None = None
 
 
@@ -131,9 +133,12 @@ class Job:
     """A training run on all folds but one, and what it is then measured on.
 
     Attributes:
-        name: of its folder; runs of equal configuration have equal names, in other experiments too.
+        name: of its folder: name of the configuration, fold, and a digest of all else that decides about the
+            weights. Jobs whose configurations (their names too), folds and data are equal have equal names,
+            in other experiments too.
         config: ready for `fit`, but for the checkpoint of `after`.
         splits: what to evaluate on, by part.
+        data: fingerprint of every split that it is trained or evaluated on; see `Experiment`.
         heads: that are evaluated: all of the tasks that it trains.
         after: name of the job from whose checkpoint it begins.
     """
@@ -141,15 +146,21 @@ class Job:
     name: str
     config: TrainConfig
     splits: Mapping[Part, str]
+    data: Mapping[str, str]
     heads: tuple[str, ...]
     after: str | None = None
+
+    @property
+    def trained_on(self) -> dict[str, str]:
+        """`data` without the external test: what decides about the weights, and the fold held out."""
+        return {split: held for split, held in self.data.items() if split != self.splits.get("external")}
 
 
 JOB: TypeAdapter[Job] = TypeAdapter(Job)
 EXPERIMENT: TypeAdapter[Experiment] = TypeAdapter(Experiment)
 
-_FREE = (FREE | {"name"}) - {"store"}
-"""Settings of a run that do not change its result."""
+_FREE = FREE | {"name"}
+"""Settings of a run that do not change its result. (What is in the store does; where it is does not.)"""
 
 
 def jobs(experiment: Experiment, only: tuple[str, ...] = ()) -> tuple[Job, ...]:
@@ -189,8 +200,6 @@ def _job(experiment: Experiment, run: Run, fold: str, base: Job | None) -> Job:
     config = replace(run.config, store=experiment.store, validation=validation)
     if base is not None:
         config = replace(config, start_from=None)  # known when the run begins
-    digest = _digest(config, base)
-    name = f"{config.name}.{fold}.{digest[:8]}"
     splits: dict[Part, str] = {"cross": fold}
     if experiment.external is not None:
         splits["external"] = experiment.external
@@ -198,14 +207,16 @@ def _job(experiment: Experiment, run: Run, fold: str, base: Job | None) -> Job:
     if base is not None:
         kept = PRESETS[config.tasks].only({*base.heads, *heads})
         heads = tuple(head.name for task in kept.tasks if task.name in run.tasks for head in task.heads)
-    return Job(name, replace(config, name=name), splits, heads, None if base is None else base.name)
+    job = Job(config.name, config, splits, experiment.data, heads, None if base is None else base.name)
+    name = f"{config.name}.{fold}.{_digest(job)[:8]}"
+    return replace(job, name=name, config=replace(config, name=name))
 
 
-def _digest(config: TrainConfig, base: Job | None) -> str:
+def _digest(job: Job) -> str:
     """Of all that decides about the weights; keys at their default are left out: there may be new ones."""
     document: dict[str, Any] = TypeAdapter(TrainConfig).dump_python(
-        config, mode="json", exclude_defaults=True
+        job.config, mode="json", exclude_defaults=True
     )
     decisive = {key: value for key, value in document.items() if key not in _FREE}
-    text = json.dumps([decisive, base.name if base else None], sort_keys=True)
+    text = json.dumps([decisive, job.trained_on, job.after], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -13,6 +13,7 @@ from pathlib import Path
 from histocerb.training.experiment.ledger import LOG_FILE, State, Status, read_state, write_state
 
 _POLL_S = 0.25
+_STANDARD_INPUT = 0
 
 
 def launch(folder: Path, device: str, stop: threading.Event) -> State:
@@ -49,8 +50,11 @@ def _placed(device: str, environment: dict[str, str]) -> tuple[str, dict[str, st
 
 
 def _end_with_parent() -> None:
-    """Standard input ends when the parent does, however it does."""
-    while sys.stdin.buffer.read(1):
+    """Standard input ends when the parent does, however it does.
+
+    It is read past `sys.stdin`, whose lock a waiting thread would hold when the interpreter ends: it aborts.
+    """
+    while os.read(_STANDARD_INPUT, 1):
         pass
     os._exit(1)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from histocerb.training.experiment.ledger import (
@@ -108,13 +109,14 @@ def work_off(jobs: Sequence[Job], out: Path, devices: Sequence[str], launch: Lau
 def _serve(queue: Queue, out: Path, device: str, launch: Launch) -> None:
     while (job := queue.take()) is not None:
         folder = run_folder(out, job.name)
-        write_job(folder, job)
         log.info("%s begins on %s", job.name, device)
         try:
+            write_job(folder, job)
             state = launch(folder, device, queue.stop)
         except Exception as error:
             state = State(Status.FAILED, f"it could not be started: {error}", device)
-            write_state(folder, state)
+            with suppress(OSError):
+                write_state(folder, state)
         except BaseException:
             queue.give_up()
         if queue.stop.is_set():

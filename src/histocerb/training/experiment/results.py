@@ -78,7 +78,7 @@ def _documents(experiment: Experiment, row: Row, column: Column, out: Path) -> d
         job = job_of(experiment, row, column.task, fold)
         if job is None:
             continue
-        path = document_file(run_folder(out, job.name), job.splits[column.part])
+        path = document_file(run_folder(out, job.name), job, job.splits[column.part])
         if path.is_file():
             found[fold] = json.loads(path.read_text(encoding="utf-8"))
     return found

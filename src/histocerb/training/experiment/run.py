@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from histocerb.core.errors import OutputError, UsageError
-from histocerb.data.store import Store
 from histocerb.training.experiment.ledger import (
     State,
     Status,
@@ -23,6 +24,8 @@ from histocerb.training.experiment.queue import Launch, work_off
 from histocerb.training.experiment.results import gather
 from histocerb.training.experiment.table import comma_separated, document, markdown
 
+log = logging.getLogger(__name__)
+
 _LOCK = ".lock"
 
 
@@ -32,7 +35,8 @@ def run_experiment(
     """Do all runs of an experiment that are not done; interrupted and failed ones go on.
 
     Args:
-        experiment: the table to fill.
+        experiment: the table to fill, with the data of its store (`data.on_store`). Runs on earlier data are
+            left as they are and not used.
         out: folder of the ledger; experiments that share it share runs of equal configuration.
         devices: one run at a time on each.
         launch: performs a run; see `queue`.
@@ -42,19 +46,24 @@ def run_experiment(
         True when all are done, False when some failed.
 
     Raises:
-        UsageError: a row that is not there, or `out` is in use.
+        UsageError: a row that is not there, `out` is in use, or the store was not looked at.
+        OutputError: `out` cannot be written to.
     """
+    if not experiment.data:
+        raise UsageError(
+            f"expected the experiment {experiment.name} with the data of its store, found none; "
+            "pass it through `on_store` first"
+        )
     names = [row.name for row in experiment.rows if row.runs]
     for name in only:
         if name not in names:
             raise UsageError(
                 f"expected one of the rows {', '.join(names)}, found {name!r}; choose one of them"
             )
-    out.mkdir(parents=True, exist_ok=True)
+    check_folder(out)
     try:
         with FileLock(out / _LOCK, timeout=0):
-            path = _experiments(out) / f"{experiment.name}.json"
-            write_json(path, EXPERIMENT.dump_python(experiment, mode="json"))
+            _keep(experiment, out)
             return work_off(jobs(experiment, only), out, devices, launch)
     except Timeout as error:
         raise UsageError(
@@ -62,21 +71,22 @@ def run_experiment(
         ) from error
 
 
-def check_store(experiment: Experiment) -> None:
-    """Whether the store has the splits of the experiment.
+def check_folder(out: Path) -> None:
+    """Refuse a folder that no run can be kept in, before any work is done.
 
     Raises:
-        DataError: there is no store.
-        UsageError: it is split otherwise.
+        OutputError: it cannot be written to.
     """
-    found = {record.split for record in Store(Path(experiment.store)).records}
-    wanted = [*experiment.folds, *([] if experiment.external is None else [experiment.external])]
-    missing = [name for name in wanted if name not in found]
-    if missing:
-        raise UsageError(
-            f"expected the splits {', '.join(wanted)} in {experiment.store}, found "
-            f"{', '.join(sorted(found))}; split it with `histocerb data split`"
-        )
+    try:
+        for folder in (_experiments(out), out / "runs", out / "tables"):
+            folder.mkdir(parents=True, exist_ok=True)
+            probe = folder / ".probe"
+            probe.touch()
+            probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"expected to write into the folder {out}, found: {error.strerror}; choose another --out"
+        ) from error
 
 
 def read_experiments(out: Path) -> tuple[Experiment, ...]:
@@ -105,7 +115,12 @@ def states(experiment: Experiment, out: Path) -> dict[str, State]:
 
 
 def write_table(experiment: Experiment, out: Path) -> str:
-    """Write `tables/NAME.md`, `.csv` and `.json` from what there is; returns the Markdown."""
+    """Write `tables/NAME.md`, `.csv` and `.json` from what there is; returns the Markdown.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
+    check_folder(out)
     lines, found = gather(experiment, out), states(experiment, out)
     text = markdown(experiment, lines, found)
     folder = out / "tables"
@@ -119,13 +134,29 @@ def _experiments(out: Path) -> Path:
     return out / "experiments"
 
 
+def _keep(experiment: Experiment, out: Path) -> None:
+    """Write the experiment for `status` and `table`; say so when its data are others than before."""
+    path = _experiments(out) / f"{experiment.name}.json"
+    with suppress(OSError, ValueError):
+        before = EXPERIMENT.validate_json(path.read_bytes())
+        if before.data != experiment.data:
+            log.warning(
+                "the data of %s have changed since %s was last run in %s: runs on the earlier data are not "
+                "used, and what depends on it is done again",
+                experiment.store,
+                experiment.name,
+                out,
+            )
+    write_json(path, EXPERIMENT.dump_python(experiment, mode="json"))
+
+
 def _state(job: Job, out: Path, *, busy: bool) -> State:
     folder = run_folder(out, job.name)
     state = read_state(folder)
     if state.status is Status.RUNNING and not busy:
         return replace(state, status=Status.INTERRUPTED)
     if state.status is Status.DONE and not is_done(folder, job):
-        return replace(state, status=Status.WAITING, reason="trained, to be evaluated on another split")
+        return replace(state, status=Status.WAITING, reason="trained, to be evaluated on other samples")
     return state
 
 

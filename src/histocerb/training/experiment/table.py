@@ -57,6 +57,7 @@ def document(experiment: Experiment, lines: Sequence[Line], states: Mapping[str,
         "experiment": experiment.name,
         "title": experiment.title,
         "store": experiment.store,
+        "data": dict(experiment.data),
         "folds": list(experiment.folds),
         "rows": [
             {

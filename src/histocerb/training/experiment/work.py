@@ -17,14 +17,20 @@ from histocerb.models.checkpoint import load_checkpoint
 from histocerb.models.whole_image import mirrored_maps, plain_maps
 from histocerb.training.config import TrainConfig
 from histocerb.training.evaluation import Choice, Measured, measure
+from histocerb.training.experiment.data import check_split, check_training
 from histocerb.training.experiment.perform import Work
 from histocerb.training.experiment.plan import Job
 from histocerb.training.fit import fit
 
 
-def train(config: TrainConfig, folder: Path, device: str) -> None:
-    """Train, or go on."""
-    fit(config, folder, device=device)
+def train(job: Job, folder: Path, device: str) -> None:
+    """Train, or go on.
+
+    Raises:
+        DataError: the store has changed since the experiment began.
+    """
+    check_training(job)
+    fit(job.config, folder, device=device)
 
 
 def evaluate(model: Path, job: Job, split: str, device: str) -> dict[str, Any]:
@@ -32,7 +38,12 @@ def evaluate(model: Path, job: Job, split: str, device: str) -> dict[str, Any]:
 
     Every task is judged by itself: lumina outside glands count, as a network for lumina alone finds them too.
     Patches are seen as in training: 144 px from their middle. All other images have their border mirrored.
+
+    Raises:
+        DataError: the store has changed since the experiment began.
     """
+    store = Store(Path(job.config.store))
+    check_split(job, split, store)
     checkpoint, margin_px = load_checkpoint(model), _patch_margin_px(job.config)
     network = checkpoint.network.to(device)
 
@@ -43,8 +54,7 @@ def evaluate(model: Path, job: Job, split: str, device: str) -> dict[str, Any]:
         return plain_maps(network, np.pad(image, around, mode="reflect"), margin_px)
 
     measured = Measured(str(model), checkpoint.sha256, _apart(network.spec.only(job.heads)), predict)
-    store, choice = Store(Path(job.config.store)), Choice((split,))
-    return measure(store, choice, measured, progress=lambda samples, _: map(_middle, samples))
+    return measure(store, Choice((split,)), measured, progress=lambda samples, _: map(_middle, samples))
 
 
 def _middle(sample: Sample) -> Sample:
