@@ -4,7 +4,7 @@ import time
 import pytest
 
 from histocerb.cli.console import Verbosity, table
-from histocerb.cli.progress import _duration, _Pace, counted, progress, slide_progress
+from histocerb.cli.progress import _Pace, counted, duration, progress, slide_progress
 
 
 def test_table_aligns_numbers_to_the_right():
@@ -18,7 +18,7 @@ def test_table_without_rows_is_its_header():
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (61, "1:01"), (3725, "1:02:05")])
 def test_duration(seconds, text):
-    assert _duration(seconds) == text
+    assert duration(seconds) == text
 
 
 def lines(caplog):

@@ -5,7 +5,9 @@ from histocerb.cli import doctor, export
 from histocerb.cli.main import main
 from histocerb.core.errors import OutputError, UsageError
 
-COMMANDS = ["demo", "segment", "export", "model", "data", "train", "evaluate", "experiment", "doctor"]
+COMMANDS = [
+    *("demo", "segment", "status", "export", "model", "data", "train", "evaluate", "experiment", "doctor"),
+]
 
 
 def failing(monkeypatch, error):

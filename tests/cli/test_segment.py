@@ -1,10 +1,9 @@
 import json
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
-
-from histocerb.cli.segment import result_folders
-from histocerb.core.errors import UsageError
+from PIL import Image
 
 pytestmark = pytest.mark.usefixtures("colour_model")
 
@@ -49,7 +48,7 @@ def test_unexpected_failure_of_a_slide_is_its_outcome(cli, picture, tmp_path, mo
     def broken(*args, **kwargs):
         raise ZeroDivisionError("by nought")
 
-    monkeypatch.setattr("histocerb.inference.slide.segment_slide", broken)
+    monkeypatch.setattr("histocerb.inference.cohort.run.segment_slide", broken)
     shown = cli("segment", picture, "--out", tmp_path / "out", "--mpp", 0.5)
     assert shown.code == 1
     assert "picture: failed: unexpected ZeroDivisionError: by nought" in shown.out
@@ -67,13 +66,13 @@ def test_second_run_keeps_and_overwrite_replaces(cli, picture, tmp_path):
     assert objects.read_bytes() == content
 
 
-def test_slides_of_the_same_name_are_refused(tmp_path):
-    assert result_folders([tmp_path / "a.svs", tmp_path / "b.svs"], tmp_path) == [
-        tmp_path / "a",
-        tmp_path / "b",
-    ]
-    with pytest.raises(UsageError, match="different names"):
-        result_folders([tmp_path / "a.svs", tmp_path / "x" / "a.tif"], tmp_path)
+def test_slides_of_the_same_name_are_refused(cli, picture, tmp_path):
+    other = tmp_path / "x" / "picture.tif"
+    shown = cli("segment", picture, other, "--out", tmp_path / "out", "--mpp", 0.5)
+    assert shown.code == 2
+    assert "different names" in shown.err
+    assert "`name`" in shown.err
+    assert not (tmp_path / "out").exists()
 
 
 def test_config_is_used_and_checked(cli, picture, tmp_path):
@@ -94,4 +93,82 @@ def test_output_that_cannot_be_a_folder(cli, picture, tmp_path):
     (tmp_path / "file").touch()
     shown = cli("segment", picture, "--out", tmp_path / "file", "--mpp", 0.5)
     assert shown.code == 1
+    assert len(shown.err.splitlines()) == 1
+
+
+@pytest.fixture
+def cohort(picture, tmp_path):
+    """A table of three pictures of different sizes, the middle one damaged."""
+    pixels = np.asarray(Image.open(picture))
+    (tmp_path / "scans").mkdir()
+    for number, name in enumerate(("small", "bad", "large")):
+        Image.fromarray(np.tile(pixels, (1, number + 1, 1))).save(tmp_path / "scans" / f"{name}.png")
+    bad = tmp_path / "scans" / "bad.png"
+    bad.write_bytes(bad.read_bytes()[:1000])
+    table = tmp_path / "cohort.csv"
+    rows = [
+        "slide,mpp,name,patient",
+        "scans/small.png,0.5,,P1",
+        "scans/bad.png,0.5,,P2",
+        "scans/large.png,,big,P3",
+    ]
+    table.write_text("\n".join(rows) + "\n")
+    return table
+
+
+def test_a_table_with_a_corrupt_slide(cli, cohort, tmp_path):
+    out = tmp_path / "out"
+    shown = cli("segment", cohort, "--out", out, "--mpp", 0.25, "--quiet")
+    assert shown.code == 1
+    assert "3 slides: 2 done, 1 failed" in shown.out
+    assert "bad: failed: " in shown.out
+    for line in (f"failures: {out / 'failures.csv'}", f"summary: {out / 'summary.parquet'}"):
+        assert line in shown.out
+    begun = [line.split("/")[-1] for line in shown.err.splitlines() if line.endswith(": begins")]
+    assert begun[0] == "large.png: begins"
+    assert "2 of 3 slides done, 1 failed, 0 left" in shown.err
+    rows = pq.read_table(out / "summary.parquet").to_pylist()
+    assert [(row["name"], row["mpp"], row["patient"]) for row in rows] == [
+        ("big", 0.25, "P3"),
+        ("small", 0.5, "P1"),
+    ]
+    assert [row["nucleus_count"] for row in rows] == [9, 3]
+    again = cli("segment", cohort, "--out", out, "--mpp", 0.25)
+    assert again.code == 1
+    assert "3 slides: 2 done before, 1 failed" in again.out
+
+
+def test_only_what_failed_is_retried(cli, cohort, picture, tmp_path):
+    call = ["segment", cohort, "--out", tmp_path / "out", "--mpp", 0.5, "--retry-failed"]
+    first = cli(*call)
+    assert (first.code, "nothing to do" in first.out) == (0, True)
+    assert cli(*call[:-1]).code == 1
+    (tmp_path / "scans" / "bad.png").write_bytes(picture.read_bytes())
+    shown = cli(*call)
+    assert shown.code == 0
+    assert "1 slide: 1 done" in shown.out
+    assert not (tmp_path / "out" / "failures.csv").exists()
+    assert pq.read_table(tmp_path / "out" / "summary.parquet")["name"].to_pylist() == ["bad", "big", "small"]
+
+
+def test_shards_together_do_all(cli, cohort, tmp_path):
+    out = tmp_path / "out"
+    shown = [cli("segment", cohort, "--out", out, "--mpp", 0.5, "--shard", f"{i}/2").out for i in (1, 2)]
+    assert sorted(text.split(" slide")[0][-1] for text in shown) == ["1", "2"]
+    assert pq.read_table(out / "summary.parquet").num_rows == 2
+    assert "bad" in (out / "failures.csv").read_text()
+
+
+@pytest.mark.parametrize("shard", ["0/2", "3/2", "2", "a/b", "1/-2", ""])
+def test_no_such_shard(cli, picture, tmp_path, shard):
+    shown = cli("segment", picture, "--out", tmp_path / "out", "--shard", shard)
+    assert shown.code == 2
+    assert "--shard" in shown.err
+
+
+def test_folder_without_slides_is_wrong_usage(cli, tmp_path):
+    (tmp_path / "notes.txt").touch()
+    shown = cli("segment", tmp_path, "--out", tmp_path / "out")
+    assert shown.code == 2
+    assert "expected slides" in shown.err
     assert len(shown.err.splitlines()) == 1

@@ -15,6 +15,7 @@ from histocerb.core.tasks import CERBERUS
 from histocerb.inference.manifest import RunningModel
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parent))
 
 from benchmarks.stand_in import StandInPredictor
 

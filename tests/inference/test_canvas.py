@@ -1,12 +1,9 @@
-import shutil
-
 import numpy as np
 import pytest
 
-from histocerb.core.errors import OutputError
 from histocerb.core.geometry import Region, WindowGrid
 from histocerb.core.tasks import CERBERUS
-from histocerb.inference.canvas import Canvas
+from histocerb.inference.canvas import Canvas, DamagedMapsError
 from histocerb.postproc.maps import reduce_mean
 
 GRID = WindowGrid.of(1301, 2050)
@@ -95,11 +92,97 @@ def test_background_takes_no_room(tmp_path):
     assert list((tmp_path / "maps" / GLAND).rglob("c/0/*"))
 
 
-def test_damaged_maps_are_one_sentence(canvas, folder, tmp_path):
-    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    chunk = next(path for path in (tmp_path / "maps" / NUCLEI / "c").rglob("*") if path.is_file())
-    content = bytearray(chunk.read_bytes())
-    content[len(content) // 2] ^= 255
-    chunk.write_bytes(bytes(content))
-    with pytest.raises(OutputError, match="run histocerb segment again"):
-        Canvas(tmp_path, CERBERUS, GRID).read(NUCLEI, GRID.bounds)
+def flipped(content):
+    return content[:-9] + bytes([content[-9] ^ 1]) + content[-8:]
+
+
+DAMAGES = {
+    "flipped": flipped,
+    "truncated": lambda content: content[: len(content) // 2],
+    "zeroed": lambda content: bytes(len(content)),
+    "zeroed to four bytes": lambda content: bytes(4),
+    "empty": lambda content: b"",
+    "gone": lambda content: None,
+}
+
+
+def damage(path, how):
+    content = DAMAGES[how](path.read_bytes())
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content)
+
+
+SMALL = WindowGrid(140, 280, 144)
+
+
+def small_maps(seed):
+    rng = np.random.default_rng(seed)
+    return {
+        head.name: rng.random((1, 1, 9), np.float32)
+        if head.kind == "patch"
+        else rng.integers(1, 3, (SMALL.output_px, SMALL.output_px, *[2][: head.kind == "instance"]), np.uint8)
+        for head in CERBERUS.heads
+    }
+
+
+@pytest.fixture
+def small(tmp_path):
+    canvas = Canvas(tmp_path, CERBERUS, SMALL)
+    for number, window in enumerate(SMALL):
+        canvas.write(window, small_maps(number))
+    return canvas
+
+
+FILES = {
+    "nuclei": "maps/nuclei.instance/c/1/0/0",
+    "types": "maps/gland.type/c/1/0",
+    "tissue": "maps/tissue.patch/c/1/0/0",
+    "marker": "windows/1-0",
+}
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.parametrize("file", FILES)
+def test_window_that_is_damaged_when_work_is_taken_up_is_not_complete(small, tmp_path, file, how):
+    damage(tmp_path / FILES[file], how)
+    again = Canvas(tmp_path, CERBERUS, SMALL)
+    assert [again.is_complete(window) for window in SMALL] == [True, False]
+    assert not again.read(NUCLEI, Region(0, 144, 100, 100)).any()
+    again.write(SMALL.window(0, 1), small_maps(1))
+    assert all(map(Canvas(tmp_path, CERBERUS, SMALL).is_complete, SMALL))
+    for head in (NUCLEI, GLAND, TYPES):
+        np.testing.assert_array_equal(again.read(head, SMALL.bounds), small.read(head, SMALL.bounds))
+    np.testing.assert_array_equal(again.tissue(TISSUE), small.tissue(TISSUE))
+
+
+@pytest.mark.parametrize("how", ["flipped", "zeroed to four bytes", "gone"])
+def test_window_that_is_damaged_later_is_an_error_and_no_longer_complete(small, tmp_path, how):
+    read = {
+        "nuclei": lambda canvas: canvas.read(NUCLEI, SMALL.bounds),
+        "types": lambda canvas: canvas.read(TYPES, Region(0, 100, 10, 10)),
+        "tissue": lambda canvas: canvas.tissue(TISSUE),
+    }
+    for name, look in read.items():
+        canvas = Canvas(tmp_path, CERBERUS, SMALL)
+        damage(tmp_path / FILES[name], how)
+        with pytest.raises(DamagedMapsError, match=r"window 0, 1 .* run the same command again"):
+            look(canvas)
+        assert [canvas.is_complete(window) for window in SMALL] == [True, False]
+        canvas.write(SMALL.window(0, 1), small_maps(1))
+        look(canvas)
+
+
+@pytest.mark.parametrize("how", ["truncated", "zeroed", "gone"])
+def test_damaged_description_of_an_array_loses_nothing(small, tmp_path, how):
+    damage(tmp_path / "maps" / NUCLEI / "zarr.json", how)
+    again = Canvas(tmp_path, CERBERUS, SMALL)
+    assert all(map(again.is_complete, SMALL))
+    np.testing.assert_array_equal(again.read(NUCLEI, SMALL.bounds), small.read(NUCLEI, SMALL.bounds))
+
+
+def test_other_files_beside_the_markers_do_no_harm(small, tmp_path):
+    for name in ("0-0-0", "x-y", ".nfs00", "9-9"):
+        (tmp_path / "windows" / name).write_text("{}")
+    assert all(map(Canvas(tmp_path, CERBERUS, SMALL).is_complete, SMALL))

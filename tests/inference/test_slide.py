@@ -3,9 +3,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,9 +16,7 @@ from histocerb.core.errors import OutputError, SlideError
 from histocerb.core.tasks import CERBERUS, TaskSpec
 from histocerb.core.wkb import decode_polygons
 from histocerb.inference.manifest import RunningModel, Status, read_manifest
-from histocerb.inference.pipeline import WorkSettings
 from histocerb.inference.slide import segment_slide
-from histocerb.inference.spill import morton
 from histocerb.postproc import postprocess
 from histocerb.slides.reader import open_slide
 
@@ -76,31 +71,6 @@ def whole_maps(model, image):
     return maps
 
 
-def test_equals_post_processing_of_the_whole_maps(result, image, model):
-    tables = postprocess(whole_maps(model, image), CERBERUS)
-    first_id = 1
-    for task in CERBERUS.objects:
-        rows = result.objects.filter([name == task.kind for name in result.objects["kind"].to_pylist()])
-        table = tables[task.name]
-        assert np.any((table.bbox[:, 0] < 1008) & (table.bbox[:, 2] > 1008)), "none across windows"
-        order = sorted(
-            range(len(table)),
-            key=lambda i: (
-                morton(*(int(v) // 1008 for v in table.first_px[i][::-1])),
-                *table.first_px[i].tolist(),
-            ),
-        )
-        table = table.select(order)
-        assert rows["object_id"].to_pylist() == list(range(first_id, first_id + len(table)))
-        first_id += len(table)
-        outlines = decode_polygons(rows["geometry"])
-        np.testing.assert_array_equal(outlines.points, table.outlines.points)
-        np.testing.assert_array_equal(outlines.ring_offsets, table.outlines.ring_offsets)
-        np.testing.assert_array_equal(np.asarray(rows["score"]), table.score)
-        assert rows["class"].to_pylist() == table.class_names()
-        np.testing.assert_allclose(np.asarray(rows["area_um2"]), table.area_px * 0.25, rtol=1e-6)
-
-
 def test_containers_and_tissue_of_objects_are_right(result, image, model):
     glands = postprocess(whole_maps(model, image), CERBERUS)["gland"]
     ids = {row["object_id"]: row for row in result.objects.to_pylist()}
@@ -132,70 +102,6 @@ def test_tissue_cells_are_those_of_the_maps(result, model, image):
             assert row["class"] == CERBERUS.patch.classes[probs.argmax()]
             assert row["prob_muscle"] == pytest.approx(probs[4])
             assert (row["x"], row["y"], row["width"]) == (row["column"] * 144, row["row"] * 144, 144)
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [WorkSettings(readers=1, queue=1, tile_windows=1), WorkSettings(readers=4, queue=9, tile_windows=5)],
-)
-def test_same_bytes_however_the_work_is_laid_out(slide, model, result, settings, tmp_path):
-    other = segment_slide(slide, model, tmp_path / "slide", settings)
-    assert objects_bytes(other.folder) == objects_bytes(result.folder)
-    assert (other.folder / "tissue.parquet").read_bytes() == (result.folder / "tissue.parquet").read_bytes()
-
-
-@pytest.mark.parametrize("windows", [1, 3])
-def test_interrupted_work_is_taken_up_and_gives_the_same_bytes(slide, model, result, windows, tmp_path):
-    folder = tmp_path / "slide"
-    failing = FailsAfter(model.predictor, windows, stop)
-    with pytest.raises(RuntimeError, match="power"):
-        segment_slide(slide, replace(model, predictor=failing), folder)
-    assert read_manifest(folder).status is Status.FAILED
-    assert not (folder / "objects.parquet").exists()
-    counting = FailsAfter(model.predictor, None, stop)
-    again = segment_slide(slide, replace(model, predictor=counting), folder)
-    assert counting.done == WINDOWS - windows
-    assert objects_bytes(folder) == objects_bytes(result.folder)
-    assert again.manifest.counts == result.manifest.counts
-    assert not (folder / ".work").exists()
-
-
-KILLED = """
-import os, signal, sys
-sys.path[:0] = [{root!r}]
-import numpy as np
-from benchmarks.stand_in import StandInPredictor
-from histocerb.core.tasks import CERBERUS, TaskSpec
-from histocerb.inference.manifest import RunningModel
-from histocerb.inference.slide import segment_slide
-from histocerb.slides.reader import open_slide
-from pathlib import Path
-
-class Killed(StandInPredictor):
-    count = 0
-    def predict(self, image, margin_px):
-        self.count += 1
-        if self.count == 3:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().predict(image, margin_px)
-
-assert "torch" not in sys.modules, "the engine needs no network library"
-slide = open_slide(np.load({image!r}), mpp=0.5)
-segment_slide(slide, RunningModel("stand-in", "0" * 64, CERBERUS, Killed(CERBERUS)), Path({folder!r}))
-"""
-
-
-def test_killed_run_is_finished_by_the_next_one(slide, image, model, result, tmp_path):
-    folder = tmp_path / "slide"
-    np.save(tmp_path / "image.npy", image)
-    code = KILLED.format(
-        root=str(Path(__file__).parents[2]), image=str(tmp_path / "image.npy"), folder=str(folder)
-    )
-    done = subprocess.run([sys.executable, "-c", code], check=False)
-    assert done.returncode == -signal.SIGKILL
-    assert read_manifest(folder).status is Status.RUNNING
-    segment_slide(slide, model, folder)
-    assert objects_bytes(folder) == objects_bytes(result.folder)
 
 
 def test_complete_result_is_skipped_and_others_are_protected(slide, model, image, tmp_path):

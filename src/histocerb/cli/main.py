@@ -9,7 +9,19 @@ from typing import Annotated
 import typer
 
 from histocerb._version import __version__
-from histocerb.cli import console, data, demo, doctor, evaluate, experiment, export, model, segment, train
+from histocerb.cli import (
+    console,
+    data,
+    demo,
+    doctor,
+    evaluate,
+    experiment,
+    export,
+    model,
+    segment,
+    status,
+    train,
+)
 from histocerb.cli.console import ExitCode, Verbosity
 
 app = typer.Typer(
@@ -47,6 +59,7 @@ def _global_options(
 
 app.command("demo")(demo.demo)
 app.command("segment")(segment.segment)
+app.command("status")(status.status)
 app.command("export")(export.export)
 app.add_typer(model.app, name="model")
 app.add_typer(data.app, name="data")

@@ -59,10 +59,10 @@ def slide_progress(name: str, chosen: Verbosity) -> Iterator[SlideProgress]:
         chosen: decides between bars and lines.
     """
     if not chosen.bars:
-        yield _StageLines(name)
+        yield StageLines(name)
         return
-    with _bars() as bars:
-        yield _StageBars(name, bars)
+    with drawn_bars() as bars:
+        yield StageBars(name, bars)
 
 
 class SlideProgress(Protocol):
@@ -73,8 +73,8 @@ class SlideProgress(Protocol):
         ...
 
 
-class _StageBars:
-    """A bar per stage."""
+class StageBars:
+    """A bar per stage of a slide."""
 
     def __init__(self, name: str, bars: Progress) -> None:
         self._name = name
@@ -83,6 +83,7 @@ class _StageBars:
         self._lock = Lock()
 
     def __call__(self, stage: str, done: int, total: int, mm2: float) -> None:
+        """See `SlideProgress`."""
         with self._lock:
             if stage not in self._stages:
                 pace = _Pace(stage, total, done)
@@ -92,9 +93,16 @@ class _StageBars:
             text = f"{self._name}: {pace}, {mm2:.1f} mm2"
             self._bars.update(task, completed=done, total=total, description=text)
 
+    def clear(self) -> None:
+        """Take the bars away."""
+        with self._lock:
+            for task, _ in self._stages.values():
+                self._bars.remove_task(task)
+            self._stages.clear()
 
-class _StageLines:
-    """A log line every now and then."""
+
+class StageLines:
+    """A log line every now and then on the stages of a slide."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -103,6 +111,7 @@ class _StageLines:
         self._lock = Lock()
 
     def __call__(self, stage: str, done: int, total: int, mm2: float) -> None:
+        """See `SlideProgress`."""
         with self._lock:
             pace = self._stages.setdefault(stage, _Pace(stage, total, done))
             pace.done, pace.total = done, total
@@ -127,15 +136,13 @@ class _Pace:
     def __str__(self) -> str:
         rate = (self.done - self.kept) / max(time.monotonic() - self.start_s, 1e-9)
         count = f"{self.done:,}" if self.total is None else f"{self.done:,} of {self.total:,}"
-        left = (
-            "" if self.total is None or not rate else f", {_duration((self.total - self.done) / rate)} left"
-        )
+        left = "" if self.total is None or not rate else f", {duration((self.total - self.done) / rate)} left"
         return f"{count} {self.label}" + (f", {rate:.3g}/s{left}" if rate else "")
 
 
 @contextmanager
 def _bar(pace: _Pace) -> Iterator[Advance]:
-    with _bars() as bars:
+    with drawn_bars() as bars:
         task = bars.add_task(str(pace), total=pace.total)
 
         def advance(count: int) -> None:
@@ -145,7 +152,8 @@ def _bar(pace: _Pace) -> Iterator[Advance]:
         yield advance
 
 
-def _bars() -> Progress:
+def drawn_bars() -> Progress:
+    """Bars on stderr that go away at the end; none is there yet."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
@@ -167,7 +175,8 @@ def _lines(pace: _Pace) -> Advance:
     return advance
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Hours, minutes and seconds."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

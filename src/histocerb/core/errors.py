@@ -7,7 +7,8 @@ HistocerbError            one sentence: what was expected, what was found, what 
 │   └── CorruptSlideError pixels at a named place cannot be decoded
 ├── CheckpointError       a model file is not what it should be
 ├── DataError             a data set or store is incomplete or inconsistent
-└── OutputError           results cannot be written or read back
+├── OutputError           results cannot be written or read back
+└── InWorkError           another process works on the slide: nothing is wrong, nothing was done
 """
 
 from __future__ import annotations
@@ -43,3 +44,7 @@ class DataError(HistocerbError):
 
 class OutputError(HistocerbError):
     """Results cannot be written or read back."""
+
+
+class InWorkError(HistocerbError):
+    """Another process works on the slide, or took it over: it has not failed, and nothing was published."""

@@ -1,13 +1,13 @@
 """The head maps of a slide on disk, written window by window, read by region.
 
-One Zarr array per head; a chunk is what one window gives, and chunks of background are absent. A window
-counts as complete when its marker file exists, which is written after all its chunks: what is on disk is the
-ledger.
+One Zarr array per head; a chunk is what one window gives, and chunks of background are absent. `ledger` tells
+which windows are complete. Whatever is read is compared with what was written: by the checksum within each
+chunk, and by the ledger, which knows the chunks that must be there. A difference is `DamagedMapsError`, after
+which the window counts as not done.
 """
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,9 +24,14 @@ from histocerb.core.errors import OutputError
 from histocerb.core.geometry import Region, Window, WindowGrid
 from histocerb.core.tasks import HeadKind, TaskSpec
 from histocerb.inference.layers import Layer, layers, stored_maps
+from histocerb.inference.ledger import Ledger, Place
 
 CACHED_CHUNKS = 48
 """Decoded chunks in memory: 2 MB each for the instance head of a full window."""
+
+
+class DamagedMapsError(OutputError):
+    """Maps that were written are gone or changed; their window is no longer complete."""
 
 
 class Canvas:
@@ -38,30 +43,25 @@ class Canvas:
 
     def __init__(self, folder: Path, spec: TaskSpec, grid: WindowGrid) -> None:
         self.grid = grid
-        self._markers = folder / "windows"
-        self._markers.mkdir(parents=True, exist_ok=True)
-        self._complete = {path.name for path in self._markers.iterdir()}
+        self._folder = folder / "maps"
         self._layers = layers(spec)
         self._arrays = {
-            name: _open_array(folder / "maps" / name, layer, grid) for name, layer in self._layers.items()
+            name: _open_array(self._folder / name, layer, grid) for name, layer in self._layers.items()
         }
-        self._cache: OrderedDict[tuple[str, int, int], npt.NDArray[Any]] = OrderedDict()
+        self._ledger = Ledger(folder / "windows", self._layers, self._chunk_file)
+        self._cache: OrderedDict[tuple[str, Place], npt.NDArray[Any]] = OrderedDict()
         self._lock = Lock()
 
     def is_complete(self, window: Window) -> bool:
-        """True when every map of the window is on disk."""
-        return _marker(window) in self._complete
+        """True when every map of the window is on disk, as it was written."""
+        return window in self._ledger
 
     def write(self, window: Window, maps: Mapping[str, npt.NDArray[Any]]) -> None:
         """Store the maps of one window, as a `Predictor` gives them, then its marker."""
         stored = stored_maps(maps, self._layers, window.output, self.grid.bounds)
         for name, array in self._arrays.items():
-            array[_chunk_slices(array, window.column, window.row)] = stored[name]
-        marker = self._markers / _marker(window)
-        temporary = self._markers.parent / f"{marker.name}.partial"
-        temporary.write_bytes(b"")
-        os.replace(temporary, marker)
-        self._complete.add(marker.name)
+            array[_chunk_slices(array, (window.column, window.row))] = stored[name]
+        self._ledger.add(window)
 
     def bounds(self, head_name: str) -> Region:
         """The slide in stored pixels of a head."""
@@ -73,6 +73,9 @@ class Canvas:
 
         Returns:
             height x width [x channels], uint8.
+
+        Raises:
+            DamagedMapsError: maps are not as they were written.
         """
         array = self._arrays[head_name]
         out = np.zeros((region.height, region.width, *array.shape[2:]), array.dtype)
@@ -82,44 +85,75 @@ class Canvas:
             for column in range(inside.x // side, -(-inside.right // side)):
                 chunk = Region(column * side, row * side, side, side)
                 part = chunk.intersect(inside)
-                if not part.is_empty:
-                    out[part.slices(region)] = self._chunk(head_name, column, row)[part.slices(chunk)]
+                if not part.is_empty and self._ledger.has_maps(head_name, (column, row)):
+                    found = self._cached_chunk(head_name, (column, row))
+                    out[part.slices(region)] = found[part.slices(chunk)]
         return out
 
     def tissue(self, head_name: str) -> npt.NDArray[np.float32]:
-        """Rows x columns x C probabilities of the cells of the slide; NaN where not predicted."""
-        bounds = self.bounds(head_name)
-        cells: npt.NDArray[np.float32] = np.asarray(self._arrays[head_name][: bounds.height, : bounds.width])
-        return cells
+        """Rows x columns x C probabilities of the cells of the slide; NaN where not predicted.
 
-    def _chunk(self, name: str, column: int, row: int) -> npt.NDArray[Any]:
-        key = (name, column, row)
+        Raises:
+            DamagedMapsError: maps are not as they were written.
+        """
+        array = self._arrays[head_name]
+        cells = np.full(array.shape, np.nan, np.float32)
+        for place in self._ledger.places():
+            if self._ledger.has_maps(head_name, place):
+                cells[_chunk_slices(array, place)] = self._chunk(head_name, place)
+        bounds = self.bounds(head_name)
+        return cells[: bounds.height, : bounds.width]
+
+    def _cached_chunk(self, name: str, place: Place) -> npt.NDArray[Any]:
+        key = (name, place)
         with self._lock:
             if key in self._cache:
                 self._cache.move_to_end(key)
                 return self._cache[key]
-        array = self._arrays[name]
-        try:
-            chunk = np.asarray(array[_chunk_slices(array, column, row)])
-        except (ValueError, RuntimeError) as error:
-            raise OutputError(
-                f"expected the maps of window {column}, {row}, found a damaged file below {array.store}; "
-                "delete that folder and run histocerb segment again"
-            ) from error
+        chunk = self._chunk(name, place)
         with self._lock:
             self._cache[key] = chunk
             while len(self._cache) > CACHED_CHUNKS:
                 self._cache.popitem(last=False)
         return chunk
 
+    def _chunk(self, name: str, place: Place) -> npt.NDArray[Any]:
+        """A chunk that the ledger knows to be on disk, and not to be background."""
+        array = self._arrays[name]
+        try:
+            chunk = np.asarray(array[_chunk_slices(array, place)])
+        except (ValueError, RuntimeError) as error:
+            raise self._damaged(name, place) from error
+        is_background = np.isnan(chunk).all() if chunk.dtype.kind == "f" else not chunk.any()
+        if is_background:  # that is what Zarr gives for a file that is gone
+            raise self._damaged(name, place)
+        return chunk
+
+    def _damaged(self, name: str, place: Place) -> DamagedMapsError:
+        self._ledger.forget(place)
+        return DamagedMapsError(
+            f"expected the maps of window {place[0]}, {place[1]} as they were written, found "
+            f"{self._chunk_file(name, place)} damaged or gone; run the same command again, which computes "
+            "this window anew, and look after the disk if it happens again"
+        )
+
+    def _chunk_file(self, name: str, place: Place) -> Path:
+        array = self._arrays[name]
+        position = (place[1], place[0], *[0] * (len(array.shape) - 2))
+        key: str = array.metadata.encode_chunk_key(position)
+        return self._folder / name / key
+
 
 def _open_array(folder: Path, layer: Layer, grid: WindowGrid) -> Any:
-    """The array of one head; created when it is not there."""
+    """The array of one head.
+
+    Its description is a function of the head and the grid, and is written anew each time: what stands there
+    may be damaged. Chunks stay.
+    """
     side = grid.output_px // layer.reduction
     channels = (layer.channels,) if layer.channels else ()
     is_patch = layer.head.kind is HeadKind.PATCH
-    if (folder / "zarr.json").exists():
-        return zarr.open_array(LocalStore(folder), mode="r+", config={"write_empty_chunks": False})
+    (folder / "zarr.json").unlink(missing_ok=True)
     return zarr.create_array(
         LocalStore(folder),
         shape=(grid.rows * side, grid.columns * side, *channels),
@@ -131,10 +165,6 @@ def _open_array(folder: Path, layer: Layer, grid: WindowGrid) -> Any:
     )
 
 
-def _chunk_slices(array: Any, column: int, row: int) -> tuple[slice, slice]:
-    side = array.chunks[0]
+def _chunk_slices(array: Any, place: Place) -> tuple[slice, slice]:
+    side, (column, row) = array.chunks[0], place
     return slice(row * side, (row + 1) * side), slice(column * side, (column + 1) * side)
-
-
-def _marker(window: Window) -> str:
-    return f"{window.row}-{window.column}"

@@ -74,6 +74,8 @@ class Manifest:
     peak_memory_mb: float = 0.0
     device: str = ""
     error: str | None = None
+    files: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Of a complete result, size and checksum of the ends of each file."""
     versions: dict[str, str] = field(default_factory=dict)
 
 

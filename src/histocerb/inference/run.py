@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -31,9 +32,10 @@ _LOG = logging.getLogger(__name__)
 
 
 class SlideRun:
-    """One attempt at one slide.
+    """The work on one slide.
 
     Attributes:
+        work_folder: maps of its windows, and which are complete.
         clock: seconds per stage so far.
     """
 
@@ -41,32 +43,44 @@ class SlideRun:
         self,
         slide: Slide,
         model: RunningModel,
-        folder: Path,
         work_folder: Path,
         settings: WorkSettings,
         progress: Progress,
     ) -> None:
         self._slide, self._model = slide, model
-        self._folder, self._work = folder, work_folder
+        self.work_folder = work_folder
         self._settings, self._progress = settings, progress
         self._mpp = working_mpp(slide.mpp)
         self._grid = WindowGrid.of(*slide.size_at(self._mpp))
         self._seen_mm2 = 0.0
         self.clock = StageClock()
 
-    def finish(self, begun: Manifest) -> Manifest:
-        """Do everything; the manifest with what was found, its status unchanged."""
+    def finish(self, begun: Manifest, made: Path, check: Callable[[], None]) -> Manifest:
+        """Do everything that is not done yet.
+
+        Args:
+            begun: the manifest so far.
+            made: empty folder for objects, tables and picture.
+            check: called before each window is stored; raises when the slide is no longer in this work.
+
+        Returns:
+            The manifest with what was found, its status unchanged.
+
+        Raises:
+            DamagedMapsError: maps changed after they were written; when called again it computes them anew.
+        """
+        self._seen_mm2 = 0.0
         with self.clock.measure("tissue"):
             mask = tissue_mask(self._slide)
             windows = tissue_windows(self._grid, mask)
-        canvas = Canvas(self._work, self._model.spec, self._grid)
+        canvas = Canvas(self.work_folder, self._model.spec, self._grid)
         tracker = TileTracker(self._grid, windows, self._settings.tile_windows)
         tiles = tracker.tiles()
-        with closing(ObjectFinder(self._model.spec, canvas, self._work)) as finder:
-            self._predict(canvas, windows, tracker, finder)
+        with closing(ObjectFinder(self._model.spec, canvas, made)) as finder:
+            self._predict(canvas, windows, tracker, finder, check)
             with self.clock.measure("objects"):
                 finder.finish(tiles, lambda done: self._tell(Stage.OBJECTS, done, len(tiles)))
-            manifest = self._write(canvas, finder, begun)
+            manifest = self._write(canvas, finder, begun, made)
         return replace(
             manifest,
             tissue_area_mm2=mask.area_mm2,
@@ -77,7 +91,12 @@ class SlideRun:
         )
 
     def _predict(
-        self, canvas: Canvas, windows: list[Window], tracker: TileTracker, finder: ObjectFinder
+        self,
+        canvas: Canvas,
+        windows: list[Window],
+        tracker: TileTracker,
+        finder: ObjectFinder,
+        check: Callable[[], None],
     ) -> None:
         """Windows through network and canvas; tiles are settled as they become ready."""
         missing = [window for window in windows if not canvas.is_complete(window)]
@@ -100,6 +119,7 @@ class SlideRun:
         def store(window: Window, maps: HeadMaps) -> list[Region]:
             nonlocal done
             with self.clock.measure("store"):
+                check()
                 canvas.write(window, maps)
             done += 1
             self._seen(window)
@@ -113,9 +133,9 @@ class SlideRun:
         self._tell(Stage.WINDOWS, done, len(windows))
         run_windows(missing, ready, Stages(read, predict, store, settle), self._settings)
 
-    def _write(self, canvas: Canvas, finder: ObjectFinder, begun: Manifest) -> Manifest:
+    def _write(self, canvas: Canvas, finder: ObjectFinder, begun: Manifest, folder: Path) -> Manifest:
         """Tables and picture; counts and areas go into the manifest."""
-        spec, folder = self._model.spec, self._folder
+        spec = self._model.spec
         cells = TissueCells((), np.zeros((0, 0, 0), np.float32))
         if spec.patch is not None:
             cells = TissueCells(spec.patch.classes, canvas.tissue(spec.patch.heads[0].name))

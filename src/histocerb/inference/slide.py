@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import logging
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,12 +13,19 @@ import pyarrow as pa
 from histocerb.analysis.objects import read_objects
 from histocerb.analysis.tissue import read_tissue
 from histocerb.inference import work
+from histocerb.inference.canvas import DamagedMapsError
+from histocerb.inference.lease import Lease
 from histocerb.inference.manifest import Manifest, RunningModel, Status, describe, write_manifest
 from histocerb.inference.pipeline import WorkSettings
 from histocerb.inference.progress import Progress, no_progress
 from histocerb.inference.run import SlideRun
 from histocerb.inference.tables import OBJECTS_FILE, TISSUE_FILE
 from histocerb.slides.reader import Slide
+
+_LOG = logging.getLogger(__name__)
+
+_TRIES = 3
+"""A slide is tried again when maps were damaged after they were written; then the disk is to blame."""
 
 
 @dataclass(frozen=True)
@@ -69,24 +76,43 @@ def segment_slide(
         progress: told how far it is.
 
     Raises:
+        InWorkError: Another process works on this folder, or took it over.
         OutputError: The folder holds another result, cannot be written, or its disk is full.
         SlideError: The slide cannot be read.
     """
     begun = describe(slide, model)
     earlier = work.finished(folder, begun.key, overwrite=overwrite)
     if earlier is not None:
-        shutil.rmtree(folder / work.WORK_FOLDER, ignore_errors=True)
+        work.tidy(folder)
         return SlideResult(folder, earlier, skipped=True)
-    with work.writing(folder):
+    with work.writing(folder), work.held(folder) as lease:
+        earlier = work.finished(folder, begun.key, overwrite=overwrite)
+        if earlier is not None:  # another process has finished it just now
+            return SlideResult(folder, earlier, skipped=True)
         try:
-            work_folder = work.begin(folder, begun.key)
+            work_folder = work.begin(folder, begun.key, lease)
             write_manifest(folder, begun)
-            run = SlideRun(slide, model, folder, work_folder, settings or WorkSettings(), progress)
-            manifest = replace(run.finish(begun), status=Status.DONE)
+            run = SlideRun(slide, model, work_folder, settings or WorkSettings(), progress)
+            manifest = replace(_finish(run, begun, folder, lease), status=Status.DONE)
             write_manifest(folder, manifest)
         except Exception as error:
             with suppress(OSError):
+                lease.check()  # who lost the slide says so, and leaves the folder alone
                 write_manifest(folder, replace(begun, status=Status.FAILED, error=str(error)))
             raise
-        shutil.rmtree(work_folder, ignore_errors=True)
+        work.end(folder, lease)
     return SlideResult(folder, manifest)
+
+
+def _finish(run: SlideRun, begun: Manifest, folder: Path, lease: Lease) -> Manifest:
+    """Make the results and move them to their place; windows whose maps got damaged are computed again."""
+    for left in reversed(range(_TRIES)):
+        made = work.new_try(run.work_folder, lease)
+        try:
+            manifest = run.finish(begun, made, lease.check)
+            return replace(manifest, files=work.publish(made, folder, lease))
+        except DamagedMapsError as error:
+            if not left:
+                raise
+            _LOG.warning("%s; it is computed again now", error)
+    raise AssertionError("the last try returns or raises")

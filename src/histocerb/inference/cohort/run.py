@@ -1,0 +1,169 @@
+"""Segment the slides of a plan, one after the other; none stops the others."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from histocerb.core.errors import HistocerbError, InWorkError
+from histocerb.inference.cohort.failures import Failure, forget, remember, write_failures
+from histocerb.inference.cohort.plan import Plan
+from histocerb.inference.cohort.results import keep_columns
+from histocerb.inference.cohort.slides import CohortSlide
+from histocerb.inference.cohort.summary import check_columns, write_summary
+from histocerb.inference.manifest import RunningModel, write_run
+from histocerb.inference.pipeline import WorkSettings
+from histocerb.inference.progress import Progress, no_progress
+from histocerb.inference.slide import SlideResult, segment_slide
+from histocerb.inference.work import writing
+from histocerb.slides.reader import open_slide
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a slide: a result, or the reason why there is none.
+
+    Attributes:
+        slide: which.
+        seconds: that it took in this run.
+        result: what was found, or None.
+        reason: one sentence where there is no result.
+        in_work: another process works on the slide; it has not failed.
+    """
+
+    slide: CohortSlide
+    seconds: float
+    result: SlideResult | None = None
+    reason: str = ""
+    in_work: bool = False
+
+    @property
+    def failed(self) -> bool:
+        """True where something is wrong."""
+        return self.result is None and not self.in_work
+
+
+class CohortWatch(Protocol):
+    """Told how far a cohort is."""
+
+    def begin(self, slide: CohortSlide) -> Progress:
+        """A slide begins; gives what is told how far it is."""
+        ...
+
+    def end(self, outcome: Outcome) -> None:
+        """A slide has ended."""
+        ...
+
+
+class Unwatched:
+    """Tells nobody."""
+
+    def begin(self, slide: CohortSlide) -> Progress:
+        """See `CohortWatch.begin`."""
+        del slide
+        return no_progress
+
+    def end(self, outcome: Outcome) -> None:
+        """See `CohortWatch.end`."""
+
+
+def segment_cohort(
+    plan: Plan,
+    model: RunningModel,
+    out: Path,
+    settings: WorkSettings | None = None,
+    watch: CohortWatch | None = None,
+) -> list[Outcome]:
+    """Segment the slides of a plan into one result folder each, in `out`.
+
+    What is done is skipped. Failures are kept in `failures.csv`, and `summary.parquet` has a row for each
+    slide that is done, whichever process did it. Several processes may work on shards of a cohort at once.
+
+    Args:
+        plan: from `plan.make_plan`.
+        model: network, tasks and device.
+        out: folder of the results.
+        settings: how the work is laid out; results do not depend on it.
+        watch: told how far it is.
+
+    Returns:
+        What became of each slide of the plan, in its order.
+
+    Raises:
+        OutputError: `out` cannot be written.
+        UsageError: A carried column is called like one of the summary.
+    """
+    check_columns(plan.cohort, model.spec)
+    settings, watch = settings or WorkSettings(), watch or Unwatched()
+    with writing(out):
+        write_run(out, _configuration(plan, settings), model)
+    outcomes = []
+    for slide in plan.todo:
+        outcome = _segment(
+            slide, out / slide.name, model, settings, plan.request.overwrite, watch.begin(slide)
+        )
+        _keep(out, outcome)
+        watch.end(outcome)
+        outcomes.append(outcome)
+    with writing(out):
+        write_failures(out)
+        write_summary(out, model.spec)
+    return outcomes
+
+
+def _configuration(plan: Plan, settings: WorkSettings) -> dict[str, Any]:
+    """What `run.json` says: the whole cohort, so that it is the same for all shards."""
+    cohort = [
+        {"name": slide.name, "slide": os.path.abspath(slide.path), "mpp": slide.mpp} for slide in plan.cohort
+    ]
+    sources = [str(source) for source in plan.request.sources]
+    return {"slides": sources, "mpp": plan.request.mpp, "work": asdict(settings), "cohort": cohort}
+
+
+def _segment(
+    slide: CohortSlide,
+    folder: Path,
+    model: RunningModel,
+    settings: WorkSettings,
+    overwrite: bool,
+    progress: Progress,
+) -> Outcome:
+    """Segment one slide; what goes wrong with it is its outcome."""
+    _LOG.info("%s: begins", slide.path)
+    start_s = time.monotonic()
+    try:
+        with closing(open_slide(slide.path, slide.mpp)) as opened:
+            result = segment_slide(opened, model, folder, settings, overwrite=overwrite, progress=progress)
+    except InWorkError as error:
+        _LOG.info("%s: left to another process: %s", slide.path, error)
+        return Outcome(slide, time.monotonic() - start_s, reason=str(error), in_work=True)
+    except Exception as error:
+        reason = str(error)
+        if not isinstance(error, HistocerbError):
+            reason = f"unexpected {type(error).__name__}: {error}; --debug shows where"
+        reason = " ".join(reason.split())
+        _LOG.error("%s: failed: %s", slide.path, reason)
+        _LOG.debug("%s: failed here", slide.path, exc_info=error)
+        return Outcome(slide, time.monotonic() - start_s, reason=reason)
+    _LOG.info("%s: done", slide.path)
+    return Outcome(slide, time.monotonic() - start_s, result)
+
+
+def _keep(out: Path, outcome: Outcome) -> None:
+    """Keep what became of a slide; a disk that is full for that, too, does not stop the others."""
+    slide = outcome.slide
+    try:
+        if outcome.failed:
+            remember(out, Failure(os.path.abspath(slide.path), slide.name, outcome.reason))
+        elif outcome.result is not None:
+            keep_columns(out / slide.name, slide.columns)
+            forget(out, slide.name)
+    except OSError as error:
+        _LOG.warning("%s: what became of it could not be written (%s)", slide.path, error.strerror or error)
