@@ -14,7 +14,7 @@ from torch import Tensor
 
 from histocerb.core.errors import CheckpointError, UsageError
 from histocerb.core.tasks import CERBERUS
-from histocerb.models.config import EncoderConfig, NetworkConfig
+from histocerb.models.config import NETWORKS, EncoderConfig, NetworkConfig
 from histocerb.models.network import Network
 from histocerb.models.pretrained import load_encoder
 
@@ -71,6 +71,61 @@ def test_old_files_without_counters_load(tmp_path: Path) -> None:
     network = _network()
     load_encoder(network, str(tmp_path / "old.safetensors"))
     _assert_filled(network)
+
+
+LITE0 = NetworkConfig(NETWORKS["lite0"].encoder, 16, 16, decoder_widths=(16, 16, 16), subpixel=True)
+
+# what efficientnet_lite_pytorch calls the parts of its first block and of the others
+FIRST = {"conv_dw": "_depthwise_conv", "bn1": "_bn1", "conv_pw": "_project_conv", "bn2": "_bn2"}
+OTHERS = {"conv_pw": "_expand_conv", "bn1": "_bn0", "conv_dw": "_depthwise_conv", "bn2": "_bn1"}
+OTHERS |= {"conv_pwl": "_project_conv", "bn3": "_bn2"}
+
+
+def _numbered_through(state: State) -> State:
+    """The names of efficientnet_lite_pytorch: 1, 2, 2, 3, 3, 4 blocks, numbered from 0 to 14."""
+    renamed = {}
+    for key, value in state.items():
+        match key.split("."):
+            case ["blocks", stage, block, part, *rest]:
+                number = [0, 1, 3, 5, 8, 11][int(stage)] + int(block)
+                part = (OTHERS if number else FIRST)[part]
+                renamed[".".join(["_blocks", str(number), part, *rest])] = value
+            case ["bn1", kind]:
+                renamed[f"_bn0.{kind}"] = value
+            case _:
+                renamed[f"_{key}"] = value
+    return renamed
+
+
+def _lite0_file() -> State:
+    found = _network(LITE0, seed=1).encoder.state_dict()
+    return {key: value for key, value in found.items() if not key.startswith("fine.")}
+
+
+@pytest.mark.parametrize("names", [dict, _numbered_through])
+def test_efficientnet_lite0_is_filled_but_for_what_is_ours(
+    names: Callable[[State], State], tmp_path: Path
+) -> None:
+    state = names(_lite0_file())
+    assert ("_blocks.14._bn2.weight" in state) != ("blocks.5.3.bn3.weight" in state)
+    torch.save({**state, "_bn1.weight": torch.zeros(9), "_fc.weight": torch.zeros(9)}, tmp_path / "a.pth")
+    network = _network(LITE0)
+    before = {key: value.clone() for key, value in network.encoder.state_dict().items()}
+    load_encoder(network, tmp_path / "a.pth")
+    for key, value in network.encoder.state_dict().items():
+        kept = key.startswith("fine.")
+        assert torch.equal(value, before[key] if kept else _lite0_file()[key]), key
+
+
+def test_efficientnets_that_do_not_fit_are_refused_with_their_own_names(tmp_path: Path) -> None:
+    state = _numbered_through(_lite0_file())
+    state["_blocks.1._expand_conv.weight"] = torch.zeros(6, 6, 1, 1)
+    torch.save(state, tmp_path / "wide.pth")
+    with pytest.raises(CheckpointError, match=r"'_blocks\.1\._expand_conv\.weight' should have shape \[96"):
+        load_encoder(_network(LITE0), tmp_path / "wide.pth")
+    save_file(_published(), tmp_path / "resnet.safetensors")
+    with pytest.raises(CheckpointError, match=r"lacks 'conv_stem\.weight': expected the encoder"):
+        load_encoder(_network(LITE0), tmp_path / "resnet.safetensors")
 
 
 @pytest.mark.parametrize(

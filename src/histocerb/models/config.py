@@ -16,10 +16,14 @@ WIDTH_STEP = 16
 """Widths are multiples of it: with others, torch 2.13's gradient of strided 1x1 convolutions corrupts memory
 on CPUs (channels-last layout)."""
 
+LITE0_BLOCKS = (2, 2, 10)
+LITE0_WIDTHS = (24, 40, 192)
+"""Of EfficientNet-lite0, per halving of the resolution; see `efficientnet`."""
+
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """A ResNet, or the contracting half of a U-Net.
+    """A ResNet, the contracting half of a U-Net, or EfficientNet-lite0.
 
     Attributes:
         blocks: residual blocks per stage (U-Net: pairs of 3x3 convolutions per level below the first, which
@@ -27,7 +31,7 @@ class EncoderConfig:
         widths: channels of the stem (U-Net: of the first level), then of every stage.
         stem_stride: 1 as in the paper (four stages), or 2 for light ResNets (three stages): the deepest
             features have stride 16 in both.
-        kind: `resnet` or `unet`.
+        kind: `resnet`, `unet`, or `efficientnet`, of which only `widths[0]` is free.
         block: of a ResNet: `basic` (two 3x3 convolutions, ResNet-18 and 34) or `bottleneck` (1x1, 3x3, 1x1,
             ResNet-50), which convolves at a quarter of its width.
     """
@@ -37,7 +41,7 @@ class EncoderConfig:
     blocks: tuple[int, ...] = (3, 4, 6, 3)
     widths: tuple[int, ...] = (64, 64, 128, 256, 512)
     stem_stride: int = 1
-    kind: Literal["resnet", "unet"] = "resnet"
+    kind: Literal["resnet", "unet", "efficientnet"] = "resnet"
     block: Literal["basic", "bottleneck"] = "basic"
 
     def __post_init__(self) -> None:
@@ -49,17 +53,28 @@ class EncoderConfig:
         if min(self.blocks, default=0) < 1:
             raise UsageError(f"an encoder needs stages of at least 1 block, got {list(self.blocks)}")
         _check_widths("encoder widths", self.widths[:1])
-        _check_widths("encoder widths", self.widths[1:], 4 if self.block == "bottleneck" else 1)
-        if self.kind == "unet" and (self.block != "basic" or self.stem_stride != 1):
+        if self.kind == "efficientnet":
+            self._check_lite0()
+        else:
+            _check_widths("encoder widths", self.widths[1:], 4 if self.block == "bottleneck" else 1)
+        stem_stride = 2 if self.kind == "efficientnet" else 1
+        if self.kind != "resnet" and (self.block != "basic" or self.stem_stride != stem_stride):
             raise UsageError(
-                "a unet encoder has stem stride 1 and no residual blocks, got stem stride "
-                f"{self.stem_stride} and block {self.block}; leave both out"
+                f"the {self.kind} encoder has stem stride {stem_stride} and no residual blocks, got stem "
+                f"stride {self.stem_stride} and block {self.block}; change them"
             )
         stride = self.stem_stride * 2 ** len(self.blocks)
         if stride != STRIDE:
             raise UsageError(
                 f"the deepest features must have stride {STRIDE}; stem stride {self.stem_stride} and "
                 f"{len(self.blocks)} stages give {stride}"
+            )
+
+    def _check_lite0(self) -> None:
+        if self.blocks != LITE0_BLOCKS or self.widths[1:] != LITE0_WIDTHS:
+            raise UsageError(
+                f"EfficientNet-lite0 has blocks {list(LITE0_BLOCKS)} and, after the first, widths "
+                f"{list(LITE0_WIDTHS)}; got {list(self.blocks)} and {list(self.widths[1:])}"
             )
 
 
@@ -133,10 +148,20 @@ SMALL = NetworkConfig(
 )
 """The light network that ships with the package."""
 
+LITE0 = NetworkConfig(
+    EncoderConfig(LITE0_BLOCKS, widths=(32, *LITE0_WIDTHS), stem_stride=2, kind="efficientnet"),
+    head_width=32,
+    patch_width=96,
+    decoder_widths=(32, 48, 96),
+    subpixel=True,
+)
+"""As light, on EfficientNet-lite0, for which there are ImageNet weights."""
+
 NETWORKS: dict[str, NetworkConfig] = {
     "resnet18": RESNET18,
     "resnet34": RESNET34,
     "resnet50": RESNET50,
     "unet": UNET,
     "small": SMALL,
+    "lite0": LITE0,
 }

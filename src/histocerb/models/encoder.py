@@ -1,4 +1,4 @@
-"""The shared encoders: a ResNet without its classifier, or the contracting half of a U-Net.
+"""The shared encoders: a ResNet without its classifier, the contracting half of a U-Net, EfficientNet-lite0.
 
 Contract: an image batch N x 3 x H x W (values 0..1, H and W multiples of 16) becomes a list of features,
 finest first. Feature 0 has stride `stem_stride` and `widths[0]` channels, feature i has stride
@@ -11,12 +11,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from histocerb.models.config import EncoderConfig
+from histocerb.models.efficientnet import EfficientNetEncoder
 from histocerb.models.layers import BasicBlock, Bottleneck, ConvBlock
 
 
 def make_encoder(config: EncoderConfig) -> nn.Module:
     """The encoder of that kind."""
-    return UNetEncoder(config) if config.kind == "unet" else ResNetEncoder(config)
+    return KINDS[config.kind](config)
 
 
 class ResNetEncoder(nn.Module):
@@ -66,3 +67,10 @@ class UNetEncoder(nn.Module):
             x = level(F.max_pool2d(x, 2) if features else x)
             features.append(x)
         return features
+
+
+KINDS: dict[str, type[nn.Module]] = {
+    "resnet": ResNetEncoder,
+    "unet": UNetEncoder,
+    "efficientnet": EfficientNetEncoder,
+}

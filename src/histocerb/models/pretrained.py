@@ -1,12 +1,16 @@
-"""Encoder weights from elsewhere: ResNets with torchvision's names, as torchvision and timm write them.
+"""Encoder weights from elsewhere.
 
-They see what our networks give them, RGB from 0 to 1: the mean and SD of ImageNet are not taken off, as in
-the paper.
+ResNets have torchvision's names, as torchvision and timm write them; EfficientNet-lite0 has those of timm or
+of the package efficientnet_lite_pytorch.
+
+ResNets see what our networks give them, RGB from 0 to 1: the mean and SD of ImageNet are not taken off, as in
+the paper. EfficientNet-lite0 sees RGB from -1 to 1, as it was trained.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +18,24 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from histocerb.core.errors import CheckpointError, UsageError
+from histocerb.models.efficientnet import LITE0
 from histocerb.models.network import Network
 from histocerb.models.torch_file import read_torch_file
 
 HUB = "hf:"
 """Begins the name of a file on the Hugging Face hub."""
 HUB_FILE = "model.safetensors"
+OURS_ALONE = "fine."
+"""Begins the names of modules that only our encoders have."""
 _COUNTER = "num_batches_tracked"
 """Buffers that old files lack; batch normalisation with a fixed momentum does not read them."""
 
 
 def load_encoder(network: Network, source: str | Path) -> None:
-    """Fill a ResNet encoder.
+    """Fill a ResNet or EfficientNet encoder.
 
-    Classifiers and stages that the encoder does not have are left out.
+    Classifiers and stages that the encoder does not have are left out; what the encoder has and such files
+    never do (the fine convolutions beside EfficientNet-lite0) stays as it is.
 
     Args:
         network: its encoder is overwritten.
@@ -37,19 +45,22 @@ def load_encoder(network: Network, source: str | Path) -> None:
     Raises:
         CheckpointError: the file cannot be had or read, or it is of another encoder; the first key that does
             not fit is named.
-        UsageError: the network has no ResNet encoder, or `source` names no repository.
+        UsageError: there are none for the encoder, or `source` names no repository.
     """
     kind = network.config.encoder.kind
-    if kind != "resnet":
+    if kind not in THEIR_KEYS:
         raise UsageError(
-            f"encoder weights are those of a ResNet, found a network with a {kind} encoder; leave them out"
+            "encoder weights are those of a ResNet or of EfficientNet-lite0, found a network with a "
+            f"{kind} encoder; leave them out"
         )
     name = str(source)
     path = _fetched(name.removeprefix(HUB)) if name.startswith(HUB) else Path(source)
     state = {str(key).removeprefix("module."): value for key, value in _state(path).items()}
     own = network.encoder.state_dict()
+    theirs = THEIR_KEYS[kind](state)
     for key, value in own.items():
-        own[key] = _fitting(state, key, value, name)
+        if not key.startswith(OURS_ALONE):
+            own[key] = _fitting(state, theirs(key), value, name)
     _check_depth(state, own, name)
     network.encoder.load_state_dict(own)
 
@@ -63,14 +74,40 @@ def _torchvision_key(key: str) -> str:
     return re.sub(r"^stages\.(\d+)\.", lambda match: f"layer{int(match[1]) + 1}.", key)
 
 
-def _fitting(state: dict[str, Any], key: str, own: Tensor, name: str) -> Tensor:
-    theirs = _torchvision_key(key)
+def _lite0_key(key: str) -> str:
+    """The name that efficientnet_lite_pytorch has for a key of ours: blocks are numbered through."""
+    part = re.match(r"blocks\.(\d+)\.(\d+)\.(\w+)\.", key)
+    if part is None:
+        return "_" + key.replace("bn1", "bn0")
+    group, block, module = int(part[1]), int(part[2]), part[3]
+    number = sum(each.blocks for each in LITE0[:group]) + block
+    return f"_blocks.{number}.{_LITE0_MODULES[group > 0][module]}.{key[part.end() :]}"
+
+
+_LITE0_MODULES: tuple[dict[str, str], dict[str, str]] = (
+    {"conv_dw": "_depthwise_conv", "bn1": "_bn1", "conv_pw": "_project_conv", "bn2": "_bn2"},
+    {"conv_pw": "_expand_conv", "bn1": "_bn0", "conv_dw": "_depthwise_conv", "bn2": "_bn1"}
+    | {"conv_pwl": "_project_conv", "bn3": "_bn2"},
+)
+"""Names of the parts of a block, in the first group and in the others."""
+
+Rename = Callable[[str], str]
+
+THEIR_KEYS: dict[str, Callable[[dict[str, Any]], Rename]] = {
+    "resnet": lambda state: _torchvision_key,
+    "efficientnet": lambda state: _lite0_key if "_conv_stem.weight" in state else str,
+}
+"""Per kind of encoder, how the file names what we call so."""
+
+
+def _fitting(state: dict[str, Any], theirs: str, own: Tensor, name: str) -> Tensor:
     found = state.get(theirs)
-    if found is None and key.endswith(_COUNTER):
+    if found is None and theirs.endswith(_COUNTER):
         return own
     if not isinstance(found, Tensor):
         raise CheckpointError(
-            f"{name} lacks {theirs!r}: expected a ResNet with torchvision's names, as deep as the encoder"
+            f"{name} lacks {theirs!r}: expected the encoder that the network has, as deep, with the names of "
+            "torchvision (ResNet) or timm (EfficientNet-lite0)"
         )
     if found.shape != own.shape:
         raise CheckpointError(

@@ -99,7 +99,7 @@ class TrainConfig:
         tasks: name of a task preset.
         start_from: checkpoint folder or packaged model whose weights the network begins with; heads that it
             does not have are new.
-        encoder_weights: ResNet weights that a new encoder begins with; see `models.pretrained`.
+        encoder_weights: published weights that a new encoder begins with; see `models.pretrained`.
         loss_weights: weight of each head's loss, default 1.
         subtyping_loss: of type heads: `masked_ce_dice`, `ce_dice` or `ce` (paper table 7).
         sampler: how batches are drawn.

@@ -66,8 +66,13 @@ def test_the_fingerprint_is_that_of_images_labels_and_splits(store):
         replace(records[0], checksum="0"),
         replace(records[0], split="fold-9"),
         replace(records[0], name="x"),
+        replace(records[0], patch_class="debris"),
     ]
-    assert len({same, *(fingerprint([one, *records[1:]]) for one in changed)}) == 4
+    assert len({same, *(fingerprint([one, *records[1:]]) for one in changed)}) == 5
+    place = next(i for i, record in enumerate(records) if record.labels)
+    labels = tuple(replace(label, vocabulary=("a",)) for label in records[place].labels)
+    records[place] = replace(records[place], labels=labels)
+    assert fingerprint(records) != same
 
 
 def test_progress_passes_the_samples_on(store, perfect):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -133,9 +134,16 @@ def chosen(store: Store, choice: Choice) -> list[int]:
 
 
 def fingerprint(records: Sequence[Record]) -> str:
-    """Changes when an image, its labels or its split does: sha256 of names, splits and checksums."""
-    lines = sorted(f"{record.who} {record.split} {record.checksum}" for record in records)
+    """Changes when an image, its labels or its split does: sha256 of names, splits, checksums and classes."""
+    lines = sorted(json.dumps(_decisive(record)) for record in records)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _decisive(record: Record) -> list[Any]:
+    """What the checksum of a sample's bytes does not cover is what its numbers of classes mean."""
+    labels = [[label.task, *label.vocabulary] for label in record.labels]
+    marks = [[mark.kind, *mark.vocabulary] for mark in record.marks]
+    return [record.who, record.split, record.checksum, record.patch_class, labels, marks]
 
 
 def _annotated(record: Record, spec: TaskSpec) -> list[str]:
