@@ -31,7 +31,7 @@ COUNTS = Counts(nuclei=24, gland=24, lumen=24, tissue=90, side_px=192)
 FOLDS = 2
 STL, MTL, TASK, FIGURE = "ResNet-34 STL Fixed", "ResNet-34 MTL Mixed", "lumen", "pq"
 LEFT_OUT = ("IN-MTL",)
-RESNET = EncoderConfig(blocks=(1, 1, 1), widths=(16, 16, 32, 32), stem_stride=2)
+RESNET = EncoderConfig(blocks=(1, 1, 1), widths=(16, 32, 48, 64), stem_stride=2)
 UNET = EncoderConfig(blocks=(1, 1, 1, 1), widths=(16, 16, 16, 32, 32), kind="unet")
 
 
@@ -81,7 +81,8 @@ def _small(run: Run, steps: int) -> TrainConfig:
 
 def _small_network(network: NetworkConfig) -> NetworkConfig:
     encoder = UNET if network.encoder.kind == "unet" else RESNET
-    return NetworkConfig(encoder, head_width=16, patch_width=32, branches=network.branches)
+    fine = encoder.stem_stride > 1
+    return NetworkConfig(encoder, head_width=32, patch_width=32, subpixel=fine, branches=network.branches)
 
 
 def verdict(lines: Sequence[Line]) -> str:
