@@ -1,0 +1,134 @@
+// What the server gives, and how it is asked.
+
+export interface Named {
+  name: string;
+  colour: string;
+}
+
+export interface KindWords {
+  kind: string;
+  label: string;
+  typed: boolean;
+  classes: Named[];
+}
+
+export interface Kind extends KindWords {
+  count: number;
+  reach: number;
+  diameter_um: number;
+}
+
+export type Counts = Record<string, Record<string, number>>;
+
+export interface Manifest {
+  slide: Record<string, string | number>;
+  model: Record<string, string>;
+  parameters: Record<string, unknown>;
+  counts: Counts;
+  densities_per_mm2: Counts;
+  tissue_area_mm2: number;
+  tissue_classes_mm2: Record<string, number>;
+  seconds: Record<string, number>;
+  device: string;
+  versions: Record<string, string>;
+}
+
+export interface Slide {
+  name: string;
+  stamp: string;
+  width: number;
+  height: number;
+  mpp: number;
+  tile: number;
+  overlap: number;
+  levels: number;
+  cell: number;
+  details: number;
+  kinds: Kind[];
+  classes: string[];
+  container: string | null;
+  tissue: Named[];
+  slide_problem: string | null;
+  warnings: string[];
+  manifest: Manifest;
+}
+
+export interface CohortRow {
+  name: string;
+  state: string;
+  reason: string;
+  slide?: string;
+  width?: number;
+  height?: number;
+  mpp?: number;
+  counts?: Counts;
+  densities?: Counts;
+  tissue_mm2?: number;
+  tissue_classes?: Record<string, number>;
+  model?: string;
+  columns?: Record<string, string>;
+  warnings?: string[];
+}
+
+export interface Cohort {
+  title: string;
+  version: string;
+  single: boolean;
+  kinds: KindWords[];
+  tissue: Named[];
+  slides: CohortRow[];
+}
+
+export interface ObjectRow {
+  id: number;
+  kind: string;
+  class: string | null;
+  class_prob: number | null;
+  score: number;
+  x: number;
+  y: number;
+  box: [number, number, number, number];
+  area_um2: number;
+  diameter_um: number;
+  container: number | null;
+  tissue: string | null;
+}
+
+export interface ObjectFacts extends ObjectRow {
+  contents: Counts;
+}
+
+export interface GalleryPage {
+  total: number;
+  rows: ObjectRow[];
+}
+
+export type Query = Record<string, string | number | boolean | null | undefined>;
+
+/** Address of something that belongs to a slide. */
+export function slideUrl(name: string, path: string, query: Query = {}): string {
+  const rest = search(query);
+  return `api/slides/${encodeURIComponent(name)}${path ? `/${path}` : ""}${rest}`;
+}
+
+/** `?a=1&b=2`, without what is null or undefined. */
+export function search(query: Query): string {
+  const entries = Object.entries(query).filter(([, value]) => value !== null && value !== undefined);
+  return entries.length ? `?${new URLSearchParams(entries.map(([key, value]) => [key, String(value)]))}` : "";
+}
+
+async function answered(url: string, signal?: AbortSignal): Promise<Response> {
+  const response = await fetch(url, { signal });
+  if (response.ok) return response;
+  const isSentence = response.headers.get("content-type")?.includes("json");
+  const sentence = isSentence ? ((await response.json()) as { error?: string }).error : undefined;
+  throw new Error(sentence ?? `The server answered ${response.status} to ${url}.`);
+}
+
+export async function getJson<T>(url: string, signal?: AbortSignal): Promise<T> {
+  return (await (await answered(url, signal)).json()) as T;
+}
+
+export async function getBytes(url: string, signal?: AbortSignal): Promise<ArrayBuffer> {
+  return (await answered(url, signal)).arrayBuffer();
+}

@@ -1,0 +1,325 @@
+// The slide on the screen: OpenSeadragon moves and shows its pixels, our canvas above draws what was found.
+
+import { effect, untracked } from "@preact/signals";
+import OpenSeadragon from "openseadragon";
+import { slideUrl, type Kind, type ObjectFacts, type Slide } from "../api";
+import type { Layers, Place } from "../address";
+import { apply, inverse, scaleOf, type Affine, type Point } from "../view";
+import * as state from "../state";
+import { DotLayer } from "./dotLayer";
+import { OutlineLayer, type Hit } from "./outlineLayer";
+import { Overlay } from "./overlay";
+import { Painter, type Shade } from "./painter";
+import { TissueLayer, rgb, type CellFacts } from "./tissueLayer";
+
+const LINE_PX = 1.6;
+const EDGE_PX = 0.9;
+/** Objects of this diameter on the screen have room for a dark edge around their line. */
+const LARGE_PX = 18;
+const SETTLED_MS = 160;
+const SELECTED: Shade = [1, 1, 1, 1];
+
+export interface Hover {
+  at: Point;
+  hit: Hit | null;
+  cell: CellFacts | null;
+}
+
+export class Stage {
+  readonly viewer: OpenSeadragon.Viewer;
+  readonly painter: Painter | null;
+  private readonly overlay: Overlay;
+  private readonly outlines: OutlineLayer | null;
+  private readonly tissue: TissueLayer | null;
+  private readonly dots = new Map<string, DotLayer>();
+  private readonly ends: (() => void)[] = [];
+  private settled = 0;
+  private seen = "";
+  private opened = false;
+
+  constructor(
+    private readonly element: HTMLElement,
+    navigator: HTMLElement,
+    readonly slide: Slide,
+    private readonly hovered: (hover: Hover | null) => void,
+  ) {
+    this.viewer = OpenSeadragon({ ...OPTIONS, element, navigatorElement: navigator } as OpenSeadragon.Options);
+    this.overlay = new Overlay(() => this.painter);
+    this.painter = Painter.on(this.overlay.canvas);
+    this.viewer.canvas.appendChild(this.overlay.canvas);
+    const fail = (reason: string) => (state.problem.value = reason);
+    this.outlines = this.painter && new OutlineLayer(slide, this.painter, () => this.redraw(), fail);
+    this.tissue = this.painter && new TissueLayer(slide, this.painter);
+    if (!this.painter) fail("This browser offers no WebGL 2: outlines and tissue cannot be drawn; use another browser.");
+    for (const kind of slide.kinds) this.dots.set(kind.kind, new DotLayer(this.viewer, slide, kind, () => this.redraw()));
+    this.viewer.addHandler("open", () => this.begin());
+    this.viewer.addHandler("update-viewport", () => this.draw());
+    this.viewer.addHandler("canvas-key", (event) => void (event.preventDefaultAction = true));
+    this.viewer.addHandler("canvas-click", (event) => event.quick && this.click(event.position));
+    this.viewer.open(this.source() as unknown as OpenSeadragon.TileSourceSpecifier);
+    this.followPointer();
+  }
+
+  /** From level-0 pixels to CSS pixels, as drawn in this frame. */
+  get matrix(): Affine {
+    const { viewport } = this.viewer;
+    const { width } = this.slide;
+    const place = (x: number, y: number) => viewport.pixelFromPoint(new OpenSeadragon.Point(x / width, y / width), true);
+    const [o, u, v] = [place(0, 0), place(width, 0), place(0, width)];
+    return { a: (u.x - o.x) / width, b: (u.y - o.y) / width, c: (v.x - o.x) / width, d: (v.y - o.y) / width, e: o.x, f: o.y };
+  }
+
+  get size(): { width: number; height: number } {
+    return { width: this.element.clientWidth, height: this.element.clientHeight };
+  }
+
+  get place(): Place {
+    const { viewport } = this.viewer;
+    const centre = viewport.getCenter(false);
+    const zoom = (viewport.getZoom(false) * this.size.width) / this.slide.width;
+    return { x: centre.x * this.slide.width, y: centre.y * this.slide.width, zoom, rotation: Math.round(viewport.getRotation(false)) };
+  }
+
+  goTo(place: Place, immediately: boolean): void {
+    const { viewport } = this.viewer;
+    const { width } = this.slide;
+    viewport.setRotation(place.rotation, immediately);
+    viewport.zoomTo((place.zoom * width) / this.size.width, undefined, immediately);
+    viewport.panTo(new OpenSeadragon.Point(place.x / width, place.y / width), immediately);
+  }
+
+  /** So that an object fills about a quarter of the screen, or less if that were too close. */
+  flyTo(object: ObjectFacts): void {
+    const [left, top, right, bottom] = object.box;
+    const extent = Math.max(right - left, bottom - top, 1);
+    const wanted = (Math.min(this.size.width, this.size.height) * 0.25) / extent;
+    const zoom = Math.min(wanted, 2.5 * Math.max(1, this.slide.mpp / 0.25));
+    this.goTo({ ...this.place, x: object.x, y: object.y, zoom }, false);
+  }
+
+  by(action: "in" | "out" | "home" | "left" | "right" | "up" | "down" | "clockwise" | "counter"): void {
+    const { viewport } = this.viewer;
+    const step = viewport.getBounds(false).width * 0.15;
+    const pan = (x: number, y: number) => viewport.panBy(new OpenSeadragon.Point(x, y).rotate(-viewport.getRotation()));
+    const actions = {
+      in: () => viewport.zoomBy(1.5),
+      out: () => viewport.zoomBy(1 / 1.5),
+      home: () => (viewport.setRotation(0), viewport.goHome()),
+      left: () => pan(-step, 0),
+      right: () => pan(step, 0),
+      up: () => pan(0, -step),
+      down: () => pan(0, step),
+      clockwise: () => viewport.rotateBy(15),
+      counter: () => viewport.rotateBy(-15),
+    };
+    actions[action]();
+    viewport.applyConstraints();
+  }
+
+  /** Pixels of slide and layers, for a picture to take away. */
+  copy(): HTMLCanvasElement {
+    const { width, height } = this.size;
+    const dpr = devicePixelRatio;
+    const picture = document.createElement("canvas");
+    [picture.width, picture.height] = [Math.round(width * dpr), Math.round(height * dpr)];
+    const ink = picture.getContext("2d")!;
+    ink.drawImage(this.viewer.drawer.canvas as HTMLCanvasElement, 0, 0, picture.width, picture.height);
+    this.overlay.changed();
+    this.draw(true);
+    const { canvas } = this.overlay;
+    const margin = [picture.width - canvas.width, picture.height - canvas.height];
+    ink.globalAlpha = state.layers.value.opacity;
+    ink.drawImage(canvas, margin[0] / 2, margin[1] / 2);
+    return picture;
+  }
+
+  stop(): void {
+    clearTimeout(this.settled);
+    for (const end of this.ends) end();
+    this.outlines?.stop();
+    this.tissue?.stop();
+    this.viewer.destroy();
+  }
+
+  private begin(): void {
+    this.opened = true;
+    const { place } = state;
+    if (place.value) this.goTo(place.value, true);
+    void this.outlines?.start().catch((error: Error) => (state.problem.value = error.message));
+    void this.tissue?.start().then(() => this.redraw());
+    this.viewer.world.getItemAt(0).addHandler("fully-loaded-change", () => this.redraw());
+    this.ends.push(
+      effect(() => (void state.layers.value, void state.selected.value, this.redraw())),
+      effect(() => {
+        if (!state.jump.value) return;
+        const wanted = untracked(() => place.value);
+        if (wanted) this.goTo(wanted, true);
+      }),
+    );
+    this.redraw();
+  }
+
+  private redraw(): void {
+    if (!this.opened) return;
+    this.overlay.changed();
+    this.viewer.forceRedraw();
+  }
+
+  private draw(settled = false): void {
+    if (!this.opened) return;
+    const { width, height } = this.size;
+    if (!width || !height) return;
+    const { matrix } = this;
+    const layers = state.layers.value;
+    const isOn = (kind: string) => !layers.off.includes(kind);
+    this.outlines?.update(matrix, width, height, devicePixelRatio, isOn);
+    this.overlay.canvas.style.opacity = String(layers.opacity);
+    this.overlay.show(matrix, width, height, settled, () => {
+      if (layers.tissue) this.tissue!.draw(layers.off, layers.tissueOpacity);
+      this.drawKinds(layers, matrix);
+    });
+    for (const kind of this.slide.kinds) this.showDots(kind, layers, isOn(kind.kind));
+    if (!settled) this.later(matrix);
+    this.sayReady(layers, matrix);
+  }
+
+  private drawKinds(layers: Layers, matrix: Affine): void {
+    const scale = scaleOf(matrix);
+    for (const kind of this.slide.kinds) {
+      const diameter = (kind.diameter_um / this.slide.mpp) * scale;
+      const tiles = this.outlines!.shown(kind.kind);
+      const shades = this.shades(kind, layers);
+      if (layers.filled) this.painter!.drawFills(tiles, shades, layers.least);
+      const width = Math.min(LINE_PX, Math.max(1, diameter / 9));
+      this.painter!.drawLines(tiles, shades, layers.least, width, diameter > LARGE_PX ? EDGE_PX : 0);
+    }
+    this.drawSelected();
+  }
+
+  /** The selected object again, on top of all, in white with a wide dark edge. */
+  private drawSelected(): void {
+    const one = state.selected.value;
+    const found = one && this.outlines!.find(one.kind, one.id);
+    if (!found) return;
+    const { tile, n } = found;
+    const rings = tile.tile.objectRings;
+    const [start, end] = [tile.ringStart[rings[n]], tile.ringStart[rings[n + 1]]];
+    this.painter!.drawPart(tile, start, end, SELECTED);
+  }
+
+  /** By class code + 1; place 0 is for objects without a class. */
+  private shades(kind: Kind, layers: Layers): Shade[] {
+    const shade = (key: string, css: string): Shade => {
+      const [r, g, b] = rgb(css);
+      return [r / 255, g / 255, b / 255, layers.off.includes(key) ? 0 : 1];
+    };
+    const own = new Map(kind.classes.map((one) => [one.name, one.colour]));
+    const untyped = kind.typed ? "#808080" : kind.classes[0].colour;
+    const known = this.slide.classes.map((name) => shade(`${kind.kind}/${name}`, own.get(name) ?? "#808080"));
+    return [shade(kind.kind, untyped), ...known];
+  }
+
+  private showDots(kind: Kind, layers: Layers, isOn: boolean): void {
+    const classes = kind.classes.map((one) => one.name).filter((name) => !layers.off.includes(`${kind.kind}/${name}`));
+    const all = !kind.typed || classes.length === kind.classes.length;
+    const isNeeded = isOn && kind.count > 0 && !(this.outlines?.covers(kind.kind) ?? false);
+    this.dots.get(kind.kind)!.show({ classes: all ? null : classes, least: layers.least }, isNeeded ? layers.opacity : 0);
+  }
+
+  /** Once nothing moves any more, all is painted, and the address and the counts follow. */
+  private later(matrix: Affine): void {
+    const moved = JSON.stringify(matrix) !== this.seen;
+    if (!moved && (this.settled || this.overlay.isCurrent(matrix))) return;
+    this.seen = JSON.stringify(matrix);
+    clearTimeout(this.settled);
+    this.settled = window.setTimeout(() => {
+      this.settled = 0;
+      this.draw(true);
+      state.place.value = this.place;
+      state.frame.value = { matrix: this.matrix, ...this.size };
+    }, SETTLED_MS);
+  }
+
+  /** For those who wait for a whole picture: tests, and the pictures of the documents. */
+  private sayReady(layers: Layers, matrix: Affine): void {
+    const image = this.viewer.world.getItemAt(0);
+    const dots = [...this.dots.values()].every((layer) => layer.isComplete);
+    const ready = (image?.getFullyLoaded() ?? false) && (this.outlines?.isComplete ?? true) && dots;
+    this.element.dataset.ready = String(ready && layers === state.layers.value && this.overlay.isCurrent(matrix));
+  }
+
+  private accepts(hit: Hit): boolean {
+    const { least, off } = state.layers.value;
+    const name = this.slide.classes[hit.code];
+    return !(hit.prob < least) && !(name && off.includes(`${hit.kind}/${name}`));
+  }
+
+  private click(position: Point): void {
+    const point = apply(inverse(this.matrix), position);
+    const hit = this.outlines?.pick(point, (one) => this.accepts(one));
+    state.selectedId.value = hit?.id ?? null;
+    if (hit) state.tab.value = "object";
+  }
+
+  private followPointer(): void {
+    let asked = 0;
+    const move = (event: PointerEvent) => {
+      cancelAnimationFrame(asked);
+      const bounds = this.element.getBoundingClientRect();
+      const at = { x: event.clientX - bounds.left, y: event.clientY - bounds.top };
+      asked = requestAnimationFrame(() => {
+        if (!this.opened || event.buttons) return this.hovered(null);
+        const point = apply(inverse(this.matrix), at);
+        const hit = this.outlines?.pick(point, (one) => this.accepts(one)) ?? null;
+        const cell = state.layers.value.tissue ? (this.tissue?.at(point) ?? null) : null;
+        this.hovered(hit || cell ? { at, hit, cell } : null);
+      });
+    };
+    const leave = () => (cancelAnimationFrame(asked), this.hovered(null));
+    this.element.addEventListener("pointermove", move);
+    this.element.addEventListener("pointerleave", leave);
+    this.ends.push(() => {
+      cancelAnimationFrame(asked);
+      this.element.removeEventListener("pointermove", move);
+      this.element.removeEventListener("pointerleave", leave);
+    });
+  }
+
+  private source(): object {
+    const { slide } = this;
+    return {
+      width: slide.width,
+      height: slide.height,
+      tileSize: slide.tile,
+      tileOverlap: slide.overlap,
+      minLevel: 0,
+      maxLevel: slide.levels - 1,
+      getTileUrl: (level: number, x: number, y: number) =>
+        slide.slide_problem
+          ? BLANK
+          : slideUrl(slide.name, `tiles/${slide.levels - 1 - level}/${x}_${y}.jpg`, { v: slide.stamp }),
+    };
+  }
+}
+
+/** One light pixel: stands for the tiles of a slide that cannot be found. */
+const BLANK = "data:image/gif;base64,R0lGODlhAQABAIAAAPT09AAAACwAAAAAAQABAAACAkQBADs=";
+
+const OPTIONS = {
+  drawer: "canvas",
+  prefixUrl: "",
+  showNavigationControl: false,
+  showNavigator: true,
+  navigatorDisplayRegionColor: "#c084f5",
+  navigatorRotate: true,
+  animationTime: 0.4,
+  springStiffness: 9,
+  zoomPerScroll: 1.35,
+  maxZoomPixelRatio: 16,
+  minZoomImageRatio: 0.7,
+  visibilityRatio: 0.3,
+  imageLoaderLimit: 6,
+  maxImageCacheCount: 300,
+  gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: true },
+  gestureSettingsTouch: { pinchRotate: false },
+};

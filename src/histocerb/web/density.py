@@ -1,0 +1,77 @@
+"""Objects at low zoom: every one is a dot in the colour of its class, and dots that meet add up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from histocerb.analysis.objects import Box
+from histocerb.core.colours import colour
+from histocerb.web.index import NO_WORD, ObjectIndex, Rows
+from histocerb.web.pictures import TILE_PX, Picture
+
+_LEAST_RADIUS = 0.8
+_OPACITY = 0.9
+"""Of a pixel that one dot covers wholly."""
+
+
+def density_tile(index: ObjectIndex, rows: Rows, place: tuple[int, int, int], radius_px: float) -> Picture:
+    """RGBA picture of objects around a tile of the slide's pyramid.
+
+    Nothing is left out: the weight of a pixel is the sum of all dots on it, its colour their mean.
+
+    Args:
+        index: all objects.
+        rows: those to draw; may lie outside the tile.
+        place: level, column and row of the tile.
+        radius_px: of a dot in level-0 pixels.
+    """
+    level, column, row = place
+    scale = 2.0**level
+    radius = max(radius_px / scale, _LEAST_RADIUS)
+    margin = int(np.ceil(radius)) + 1
+    side = TILE_PX + 2 * margin
+    x = np.floor(index.columns["x"][rows] / scale).astype(np.int64) - column * TILE_PX + margin
+    y = np.floor(index.columns["y"][rows] / scale).astype(np.int64) - row * TILE_PX + margin
+    near = (x >= 0) & (x < side) & (y >= 0) & (y < side)
+    codes = index.columns["class_code"][rows][near]
+    flat = (y * side + x)[near]
+    weight = np.zeros((side, side), np.float32)
+    mixed = np.zeros((side, side, 3), np.float32)
+    kernel = _disc(radius)
+    for code in np.unique(codes).tolist():
+        dots = np.bincount(flat[codes == code], minlength=side * side).reshape(side, side)
+        spread = cv2.filter2D(dots.astype(np.float32), -1, kernel, borderType=cv2.BORDER_CONSTANT)
+        weight += spread
+        mixed += spread[..., None] * np.array(_shade(index, code, rows), np.float32)
+    inner = slice(margin, margin + TILE_PX)
+    weight, mixed = weight[inner, inner], mixed[inner, inner]
+    alpha = 1 - np.power(1 - _OPACITY, weight)
+    rgb = mixed / np.maximum(weight, 1e-6)[..., None]
+    return np.dstack([rgb, alpha * 255]).round().clip(0, 255).astype(np.uint8)
+
+
+def chosen_rows(
+    index: ObjectIndex, kind_code: int, box: Box, classes: Sequence[int] | None, least: float
+) -> Rows:
+    """Rows of a kind near a box, of some classes (None: all), with that probability at least."""
+    rows = index.confident(index.grids[kind_code].near(box), least)
+    if classes is None:
+        return rows
+    return rows[np.isin(index.columns["class_code"][rows], np.array(classes, np.int8))]
+
+
+def _disc(radius: float) -> npt.NDArray[np.float32]:
+    """A disc with a soft edge, as it covers pixels."""
+    reach = int(np.ceil(radius))
+    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    return np.asarray(np.clip(radius + 0.5 - np.hypot(x, y), 0, 1), np.float32)
+
+
+def _shade(index: ObjectIndex, code: int, rows: Rows) -> tuple[int, int, int]:
+    if code != NO_WORD:
+        return colour(index.classes[code])
+    return colour(index.kinds[int(index.columns["kind"][rows[0]])])

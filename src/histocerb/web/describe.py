@@ -1,0 +1,114 @@
+"""What the pages need to know of a cohort and of a slide, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from histocerb._version import __version__
+from histocerb.analysis.objects import container_task
+from histocerb.core.colours import colour
+from histocerb.core.tasks import Task, TaskSpec
+from histocerb.inference.cohort.results import read_columns
+from histocerb.inference.cohort.status import SlideState
+from histocerb.web.index import CELL_SIDE_PX, ObjectIndex
+from histocerb.web.opened import Opened
+from histocerb.web.outlines import MOST_DETAIL
+from histocerb.web.pictures import OVERLAP_PX, TILE_PX, most_level
+from histocerb.web.results import Cohort, spec_of
+from histocerb.web.warnings import warnings_of
+
+
+def cohort_facts(cohort: Cohort) -> dict[str, Any]:
+    """The cohort and a row per slide."""
+    states = cohort.states()
+    specs = {s.manifest.model["tasks"]: spec_of(s.manifest) for s in states if s.manifest and s.is_done}
+    kinds: dict[str, dict[str, Any]] = {}
+    tissue: dict[str, str] = {}
+    for spec in specs.values():
+        for task in spec.objects:
+            kinds.setdefault(task.kind, _kind_words(spec, task))
+        tissue |= {name: _css(name) for name in (spec.patch.classes if spec.patch else ())}
+    return {
+        "title": cohort.title,
+        "single": cohort.single,
+        "version": __version__,
+        "kinds": list(kinds.values()),
+        "tissue": [{"name": name, "colour": shade} for name, shade in tissue.items()],
+        "slides": [_row(cohort, state) for state in states],
+    }
+
+
+def slide_facts(opened: Opened, name: str, slide_problem: str | None) -> dict[str, Any]:
+    """A slide, its kinds and classes with their colours, and its manifest.
+
+    Args:
+        opened: its result.
+        name: of its result folder.
+        slide_problem: why its pixels cannot be shown, or None.
+    """
+    about, spec = opened.manifest.slide, opened.spec
+    manifest = asdict(opened.manifest)
+    return {
+        "name": name,
+        "stamp": opened.stamp,
+        "width": about["width_px"],
+        "height": about["height_px"],
+        "mpp": about["mpp"],
+        "tile": TILE_PX,
+        "overlap": OVERLAP_PX,
+        "levels": most_level(about["width_px"], about["height_px"]) + 1,
+        "cell": CELL_SIDE_PX,
+        "details": MOST_DETAIL + 1,
+        "kinds": [_kind_words(spec, task) | _kind_size(opened.index, task) for task in spec.objects],
+        "classes": list(opened.index.classes),
+        "container": task.kind if (task := container_task(spec)) else None,
+        "tissue": [{"name": n, "colour": _css(n)} for n in (spec.patch.classes if spec.patch else ())],
+        "slide_problem": slide_problem,
+        "warnings": warnings_of(opened.manifest, opened.folder),
+        "manifest": manifest,
+    }
+
+
+def _row(cohort: Cohort, state: SlideState) -> dict[str, Any]:
+    row: dict[str, Any] = {"name": state.name, "state": state.state.value, "reason": state.reason}
+    manifest = state.manifest
+    if manifest is None or not state.is_done:
+        return row
+    return row | {
+        "slide": manifest.slide["path"],
+        "width": manifest.slide["width_px"],
+        "height": manifest.slide["height_px"],
+        "mpp": manifest.slide["mpp"],
+        "counts": manifest.counts,
+        "densities": manifest.densities_per_mm2,
+        "tissue_mm2": manifest.tissue_area_mm2,
+        "tissue_classes": manifest.tissue_classes_mm2,
+        "seconds": sum(manifest.seconds.values()),
+        "model": manifest.model["name"],
+        "columns": read_columns(cohort.folder(state.name)),
+        "warnings": warnings_of(manifest, cohort.folder(state.name)),
+    }
+
+
+def _kind_words(spec: TaskSpec, task: Task) -> dict[str, Any]:
+    names = task.classes or (task.kind,)
+    classes = [{"name": name, "colour": _css(name)} for name in names]
+    return {"kind": task.kind, "label": task.name, "typed": bool(task.classes), "classes": classes}
+
+
+def _kind_size(index: ObjectIndex, task: Task) -> dict[str, Any]:
+    code = index.kind_code(task.kind)
+    grid = index.grids[code]
+    areas = index.columns["area_um2"][grid.rows]
+    return {
+        "count": len(grid.rows),
+        "reach": grid.reach_px,
+        "diameter_um": 2 * float(np.sqrt(np.median(areas) / np.pi)) if len(areas) else 0.0,
+    }
+
+
+def _css(name: str) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*colour(name))

@@ -1,0 +1,61 @@
+"""`histocerb view` and `histocerb report` as they are called."""
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+from PIL import Image
+from served import NAME
+
+from histocerb.cli import view
+from histocerb.cli.main import main
+
+
+def test_view_serves_until_it_is_interrupted(cohort):
+    command = [
+        sys.executable,
+        "-c",
+        "from histocerb.cli.main import run; run()",
+        "view",
+        cohort,
+        "--no-browser",
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    link = re.search(r"http://127\.0\.0\.1:\d+/\?token=\S+", process.stdout.readline()).group(0)
+    cookies = urllib.request.HTTPCookieProcessor()
+    with urllib.request.build_opener(cookies).open(link, timeout=30) as answer:
+        assert b"viewer.js" in answer.read()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 0
+    process.stdout.close()
+
+
+def test_view_says_what_another_host_means(cohort, monkeypatch, capsys):
+    from histocerb.web.server import Served
+
+    opened = []
+    monkeypatch.setattr(Served, "run", lambda self, ready: (ready(self.link), self.close()))
+    monkeypatch.setattr(view.webbrowser, "open", opened.append)
+    assert main(["view", str(cohort), "--host", "0.0.0.0"]) == 0
+    out = capsys.readouterr().out
+    assert "not encrypted" in out
+    assert re.search(r"viewer: +(\S+)", out).group(1) == opened[0]
+
+
+def test_view_refuses_what_is_no_result(tmp_path, capsys):
+    assert main(["view", str(tmp_path)]) == 2
+    assert "expected the results of histocerb segment, found none" in capsys.readouterr().err
+
+
+def test_report_of_a_cohort_and_of_a_slide(cohort, tmp_path, capsys):
+    out = Path(shutil.copytree(cohort, tmp_path / "trial"))
+    Image.new("RGB", (30, 20)).save(out / NAME / "overview.png")
+    assert main(["report", str(out)]) == 0
+    assert capsys.readouterr().out.split() == [str(out / NAME / "report.html"), str(out / "report.html")]
+    (out / NAME / "report.html").unlink()
+    assert main(["report", str(out / NAME)]) == 0
+    assert (out / NAME / "report.html").exists()
