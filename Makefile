@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test lint bench clean
+.PHONY: setup demo test lint bench frontend screenshots clean
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
@@ -25,6 +25,13 @@ lint: $(STAMP)
 
 test: lint
 	$(BIN)/pytest -n 2 --dist loadfile
+
+# The pages of the viewer; what is built is committed, so that only who changes them needs node.
+frontend:
+	cd frontend && npm ci && npm test && npm run build
+
+screenshots: $(STAMP)
+	$(BIN)/python tests/web/screenshots.py
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks

@@ -104,11 +104,13 @@ def child(model: str, slide: str, out: str) -> int:
 
     load = api.load_model
 
-    def load_model(name: str | Path = "default", device: str = "auto") -> api.Model:
+    def load_model(
+        name: str | Path = "default", device: str = "auto", precision: str = "auto", batch: str = "auto"
+    ) -> api.Model:
         if model == STAND_IN:
             running = RunningModel(STAND_IN, "0" * 64, CERBERUS, StandInPredictor(CERBERUS))
         else:
-            running = load(model, device).running
+            running = load(model, device, precision, batch).running
         counted = Journal(running.predictor, journal_of(Path(out)))
         return api.Model(RunningModel(running.name, running.sha256, running.spec, counted))
 

@@ -66,7 +66,7 @@ class PatternSlide:
 
     def __init__(self, width_px: int, height_px: int) -> None:
         self.width_px, self.height_px = width_px, height_px
-        self._pattern = pattern()
+        self._pattern = np.tile(pattern(), (2, 2, 1))
 
     def size_at(self, mpp: float) -> tuple[int, int]:
         """Width and height in pixels at `mpp`."""
@@ -74,6 +74,9 @@ class PatternSlide:
 
     def read(self, region: Region, mpp: float) -> Image:
         """Pixels of a region; every n-th one at lower resolutions."""
+        x, y = region.x % PATTERN_PX, region.y % PATTERN_PX
+        if mpp == self.mpp and x + region.width <= 2 * PATTERN_PX and y + region.height <= 2 * PATTERN_PX:
+            return self._pattern[y : y + region.height, x : x + region.width].copy()
         step = mpp / self.mpp
         rows = (np.arange(region.y, region.bottom) * step).astype(np.int64) % PATTERN_PX
         columns = (np.arange(region.x, region.right) * step).astype(np.int64) % PATTERN_PX

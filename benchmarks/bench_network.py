@@ -15,32 +15,16 @@ import argparse
 import time
 
 import numpy as np
-import numpy.typing as npt
-import torch
 
+from benchmarks.released import SIDE_PX as SIDE
+from benchmarks.released import released_size_network, window_maps
 from histocerb.core.geometry import MARGIN_PX, WINDOW_OUTPUT_PX, Region
 from histocerb.core.tasks import CELL_PX, CERBERUS, HeadKind
+from histocerb.inference.compute import resolve
 from histocerb.inference.predictor import make_predictor
-from histocerb.models.config import RESNET34
-from histocerb.models.network import Network
 from histocerb.slides.synth import SynthSlide
 
-SIDE = CELL_PX + 2 * MARGIN_PX
 CELLS = WINDOW_OUTPUT_PX // CELL_PX
-Maps = dict[str, npt.NDArray[np.float32]]
-
-
-def released_way(network: Network, image: npt.NDArray[np.uint8]) -> Maps:
-    """Probabilities of one 144 px cell from its own 448 px window."""
-    batch = torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32))[None].contiguous()
-    with torch.no_grad():
-        logits = network(batch, margin_px=MARGIN_PX)
-    maps = {}
-    for head in network.spec.heads:
-        probs = logits[head.name].softmax(1)[0].permute(1, 2, 0).numpy()
-        inner = slice(MARGIN_PX, -MARGIN_PX)
-        maps[head.name] = probs if head.kind is HeadKind.PATCH else probs[inner, inner]
-    return maps
 
 
 def main() -> None:
@@ -48,23 +32,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--windows", type=int, default=7, help="448 px windows to run, of 49")
     count = min(CELLS**2, max(1, parser.parse_args().windows))
-    torch.manual_seed(0)
-    network = Network(CERBERUS, RESNET34).eval()
+    network = released_size_network()
     side = WINDOW_OUTPUT_PX + 2 * MARGIN_PX
     slide = SynthSlide(side, side, seed=7)
     image = slide.read(Region(0, 0, side, side), slide.mpp)
     places = np.unique(np.linspace(0, CELLS**2 - 1, count).round().astype(int))
     cells = [divmod(int(place), CELLS) for place in places]
     print(f"released way: {len(cells)} windows of {SIDE} px ...", flush=True)
-    released_way(network, image[:SIDE, :SIDE])
+    window_maps(network, image[:SIDE, :SIDE])
     worst, begin = 0.0, time.perf_counter()
     theirs = {}
     for row, column in cells:
         y, x = row * CELL_PX, column * CELL_PX
-        theirs[row, column] = released_way(network, image[y : y + SIDE, x : x + SIDE])
+        theirs[row, column] = window_maps(network, image[y : y + SIDE, x : x + SIDE])
     released_s = (time.perf_counter() - begin) / len(cells) * CELLS**2
     print(f"{released_s:.1f} s for all {CELLS**2}; ours: one window of {side} px ...", flush=True)
-    predictor = make_predictor(network, "cpu")
+    predictor = make_predictor(network, resolve("cpu"))
     ours = predictor.probabilities(image, MARGIN_PX)
     predictor.predict(image, MARGIN_PX)
     times = []

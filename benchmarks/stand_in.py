@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -25,6 +26,10 @@ class StandInPredictor:
 
     def __init__(self, spec: TaskSpec) -> None:
         self.spec = spec
+        value = np.arange(256.0)[::-1]
+        contour = 255 * np.exp(-(((value - _CONTOUR_PEAK) / _CONTOUR_WIDTH) ** 2))
+        inside = np.where(value > _CONTOUR_PEAK, value, value / 2)
+        self._tables = np.rint([inside, np.minimum(contour, 255 - inside)]).astype(np.uint8)
 
     def predict(self, image: npt.NDArray[np.uint8], margin_px: int) -> Maps:
         """See `histocerb.inference.protocol.Predictor.predict`."""
@@ -33,19 +38,15 @@ class StandInPredictor:
 
     def maps(self, image: npt.NDArray[np.uint8]) -> Maps:
         """The maps of an image of any size, without a margin."""
-        value = np.arange(256.0)
-        contour = 255 * np.exp(-(((value - _CONTOUR_PEAK) / _CONTOUR_WIDTH) ** 2))
-        inside = np.where(value > _CONTOUR_PEAK, value, value / 2)
-        tables = np.rint([inside, np.minimum(contour, 255 - inside)]).astype(np.uint8)
+        planes = [np.ascontiguousarray(image[..., channel]) for channel in range(3)]
         found: Maps = {}
         for index, task in enumerate(self.spec.tasks):
-            channel = 255 - image[..., index % 3]
             for head in task.heads:
                 if head.kind is HeadKind.INSTANCE:
-                    found[head.name] = np.stack([tables[0][channel], tables[1][channel]], axis=2)
+                    found[head.name] = cv2.merge([cv2.LUT(planes[index % 3], t) for t in self._tables])
                 elif head.kind is HeadKind.TYPE:
-                    other = image[..., (index + 1) % 3].astype(np.uint16)
-                    found[head.name] = (other * len(head.channels) // 256).astype(np.uint8)
+                    classes = np.arange(256) * len(head.channels) // 256
+                    found[head.name] = cv2.LUT(planes[(index + 1) % 3], classes.astype(np.uint8))
                 else:
                     found[head.name] = self._cells(image, len(head.channels))
         return found

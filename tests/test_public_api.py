@@ -7,7 +7,7 @@ import pytest
 import histocerb
 from histocerb.core import errors
 
-HEAVY = ("torch", "cv2", "pyarrow", "numba", "lightning", "openvino", "scipy", "openslide")
+HEAVY = ("torch", "cv2", "pyarrow", "numba", "lightning", "openvino", "scipy", "openslide", "ray", "fsspec")
 
 
 def fresh(code: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,14 @@ import pyarrow as pa
 
 from histocerb.core.errors import UsageError
 from histocerb.core.tasks import TaskSpec
+from histocerb.inference.compute import AUTO, Compute, resolve
+from histocerb.inference.device_pool import DevicePool
 from histocerb.inference.manifest import Manifest, RunningModel
 from histocerb.inference.maps import predict_maps
 from histocerb.inference.pipeline import WorkSettings
 from histocerb.inference.predictor import make_predictor
 from histocerb.inference.progress import Progress, no_progress
+from histocerb.inference.protocol import Predictor
 from histocerb.inference.slide import SlideResult, segment_slide
 from histocerb.models.checkpoint import load_checkpoint
 from histocerb.models.config import STRIDE
@@ -62,6 +66,27 @@ class Model:
 
 
 @dataclass(frozen=True)
+class ModelSource:
+    """What to load where the work is done: on the nodes of a cluster.
+
+    Attributes:
+        name: a packaged model, or a checkpoint folder that all nodes see.
+        device: auto, cpu, cuda or cuda:0.
+        precision: fp32, bf16, fp16 or auto.
+        batch: windows on a GPU at a time, or auto.
+    """
+
+    name: str
+    device: str
+    precision: str = AUTO
+    batch: str = AUTO
+
+    def __call__(self) -> RunningModel:
+        """Load it."""
+        return load_model(self.name, self.device, self.precision, self.batch).running
+
+
+@dataclass(frozen=True)
 class Segmentation:
     """What is on a slide.
 
@@ -78,20 +103,44 @@ class Segmentation:
     folder: Path | None = None
 
 
-def load_model(name: str | Path = DEFAULT_MODEL, device: str = "auto") -> Model:
+def load_model(
+    name: str | Path = DEFAULT_MODEL, device: str = AUTO, precision: str = AUTO, batch: str = AUTO
+) -> Model:
     """Load a model and put it on a device.
 
     Args:
         name: A packaged model, or a checkpoint folder.
-        device: auto, cpu, cuda or cuda:0.
+        device: auto, cpu, cuda, cuda:0, cuda:all, or several with commas: then each gets a process.
+        precision: fp32, bf16, fp16 or auto: bf16 on a GPU, else fp32.
+        batch: windows on a GPU at a time, or auto. Results do not depend on it.
 
     Raises:
         CheckpointError: There is no such model, or it is damaged.
-        UsageError: There is no such device.
+        UsageError: There is no such device, or an option has no effect on it.
     """
+    compute = resolve(device, precision, batch)
     checkpoint = load_checkpoint(name)
-    predictor = make_predictor(checkpoint.network, device)
-    return Model(RunningModel(checkpoint.name, checkpoint.sha256, checkpoint.network.spec, predictor))
+    running = RunningModel(
+        checkpoint.name,
+        checkpoint.sha256,
+        checkpoint.network.spec,
+        _pool(name, compute) if len(compute.devices) > 1 else make_predictor(checkpoint.network, compute),
+        compute.arithmetic,
+        compute.batch * len(compute.devices),
+    )
+    if isinstance(running.predictor, DevicePool):
+        running = replace(running, pids=tuple(running.predictor.pids))
+    return Model(running)
+
+
+def _pool(name: str | Path, compute: Compute) -> DevicePool:
+    alone = [replace(compute, devices=(device,)) for device in compute.devices]
+    return DevicePool([partial(_predictor, name, one) for one in alone])
+
+
+def _predictor(name: str | Path, compute: Compute) -> Predictor:
+    """What a process of a device computes with."""
+    return make_predictor(load_checkpoint(name).network, compute)
 
 
 def segment(

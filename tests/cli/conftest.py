@@ -50,8 +50,8 @@ def colour_model(monkeypatch):
     from histocerb import api
     from histocerb.inference.manifest import RunningModel
 
-    def load_model(name="default", device="auto"):
-        del device
+    def load_model(name="default", device="auto", precision="auto", batch="auto"):
+        del device, precision, batch
         return api.Model(RunningModel(str(name), "0" * 64, CERBERUS, ColourPredictor()))
 
     monkeypatch.setattr(api, "load_model", load_model)

@@ -60,7 +60,24 @@ def test_demo_prints_counts_quality_and_where_to_look(cli, monkeypatch, tmp_path
     monkeypatch.setattr(demo, "SIDE_PX", SIDE)
     shown = cli("demo", "--out", tmp_path / "out", "--seed", "3")
     assert shown.code == 0, shown.err
-    for word in ("lymphocyte", "Dice", "PQ", "cells right", "overview.png", "histocerb segment"):
+    for word in (
+        "lymphocyte",
+        "Dice",
+        "PQ",
+        "cells right",
+        "overview.png",
+        "histocerb segment",
+        "histocerb view",
+    ):
         assert word in shown.out
     assert (tmp_path / "out" / "synthetic-3" / "overview.png").exists()
     assert (tmp_path / "out" / "synthetic-3.tif").exists()
+
+
+@pytest.mark.usefixtures("colour_model")
+def test_demo_opens_the_viewer_when_asked(cli, monkeypatch, tmp_path):
+    opened = []
+    monkeypatch.setattr(demo, "SIDE_PX", SIDE)
+    monkeypatch.setattr(demo, "show", opened.append)
+    assert cli("demo", "--out", tmp_path / "out", "--view").code == 0
+    assert opened == [tmp_path / "out"]

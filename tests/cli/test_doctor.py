@@ -36,13 +36,13 @@ def test_missing_package(monkeypatch, tmp_path):
     known = importlib.metadata.version
 
     def version(name):
-        if name in ("zarr", "openvino"):
+        if name in ("shapely", "openvino"):
             raise importlib.metadata.PackageNotFoundError(name)
         return known(name)
 
     monkeypatch.setattr(checks, "version", version)
     found = {check.name: check for check in checks._packages()}
-    assert found["zarr"] == Check("zarr", "missing", "pip install zarr")
+    assert found["shapely"] == Check("shapely", "missing", "pip install shapely")
     assert not found["openvino"].essential
     assert found["numpy"].ok
 
@@ -53,3 +53,13 @@ def test_a_check_that_breaks_is_a_finding():
 
     assert "broken library" in checks._safely(_odd).found
     assert not checks._safely(_odd).ok
+
+
+def test_what_an_extra_needs_may_be_missing(monkeypatch, tmp_path):
+    monkeypatch.setattr(checks, "requires", lambda _: ['nosuchpackage>=2; extra == "cluster"'])
+    missing = next(check for check in all_checks(tmp_path) if check.name == "nosuchpackage")
+    assert (missing.found, missing.remedy, missing.essential) == (
+        "missing",
+        "pip install 'histocerb[cluster]'",
+        False,
+    )

@@ -5,6 +5,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from histocerb.inference.lease import leased
+
 pytestmark = pytest.mark.usefixtures("colour_model")
 
 
@@ -172,3 +174,21 @@ def test_folder_without_slides_is_wrong_usage(cli, tmp_path):
     assert shown.code == 2
     assert "expected slides" in shown.err
     assert len(shown.err.splitlines()) == 1
+
+
+def test_a_budget_of_memory_is_kept_or_refused(cli, picture, tmp_path):
+    call = ["segment", picture, "--out", tmp_path / "out", "--mpp", 0.5, "--memory"]
+    shown = cli(*call, "300MB")
+    assert shown.code == 2
+    assert "expected --memory of at least" in shown.err
+    assert "found 0.3GB" in shown.err
+    assert "change --memory" in cli(*call, "much").err
+    assert cli(*call, "64GB").code == 0
+
+
+def test_a_slide_in_work_elsewhere_has_a_status_of_its_own(cli, picture, tmp_path):
+    with leased(tmp_path / "out" / "picture" / ".work"):
+        shown = cli("segment", picture, "--out", tmp_path / "out", "--mpp", 0.5)
+    assert shown.code == 3
+    assert "picture: left to another process that works on it" in shown.out
+    assert cli("segment", picture, "--out", tmp_path / "out", "--mpp", 0.5).code == 0

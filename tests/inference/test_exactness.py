@@ -176,7 +176,14 @@ FAULTS = st.one_of(
 def attempt(slide, folder, seed, fault):
     """One run with settings of its own; gives the settings and how many windows went through the network."""
     rng = random.Random(seed)
-    layout = WorkSettings(readers=rng.randint(1, 4), queue=rng.randint(1, 5), tile_windows=rng.randint(1, 4))
+    layout = WorkSettings(
+        readers=rng.randint(1, 4),
+        queue=rng.randint(1, 5),
+        tile_windows=rng.randint(1, 4),
+        settlers=rng.randint(1, 4),
+        cache_mb=rng.randint(1, 3),
+    )
+    parallel = rng.randint(1, 3)
     where, at = (fault.where, fault.at) if fault else ("", None)
     clock = Clockwork(seed, at if where == "predict" else None, stop)
     chosen = FailingSlide(slide, at) if where == "read" else slide
@@ -188,7 +195,8 @@ def attempt(slide, folder, seed, fault):
     expected = nullcontext() if fault is None else suppress(OutOfPowerError, OutputError)
     with pytest.MonkeyPatch.context() as patch, writes, expected:
         patch.setattr(ObjectFinder, "settle", lambda *arguments: settle(*arguments))
-        segment_slide(chosen, clock.model(), folder, layout, progress=tell)
+        model = replace(clock.model(), parallel=parallel)
+        segment_slide(chosen, model, folder, layout, progress=tell)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("histocerb")]
     return layout, clock.windows
 
@@ -216,7 +224,7 @@ def test_same_bytes_after_anything(plain, slide, tmp_path_factory, faults, seed)
     for fault, most_damaged in faults:
         layout, windows = attempt(slide, folder, rng.random(), fault)
         spent += windows
-        most += layout.queue + 2
+        most += layout.queue + 2 + 3  # as many as the network takes at a time
         if most_damaged and folder.exists():
             damaged = True
             damage_newest(folder, rng, most_damaged, spared="manifest.json" if is_done(folder) else "")
@@ -295,6 +303,11 @@ def test_work_of_another_key_is_not_taken_up(slide, tmp_path):
     assert clock.windows == WINDOWS
 
 
+def test_another_kind_of_arithmetic_gives_another_result(plain, slide):
+    with pytest.raises(OutputError, match="another one in"):
+        segment_slide(slide, replace(Clockwork().model(), arithmetic="cuda bf16"), plain.folder)
+
+
 @pytest.mark.parametrize("content", [b'{"status": "runn', bytes(300)])
 def test_damaged_manifest_does_not_stop_our_own_work(plain, slide, tmp_path, content):
     folder = tmp_path / "slide"
@@ -338,11 +351,11 @@ def test_maps_that_get_damaged_meanwhile_are_computed_again(plain, slide, tmp_pa
     def lose(finder, *arguments):
         times.append(1)
         if len(times) == 1:
-            (folder / ".work/maps/lumen.instance/c/1/1/0").unlink()
+            (folder / ".work/maps/lumen.instance/0.1.1").unlink()
         finish(finder, *arguments)
 
     monkeypatch.setattr(ObjectFinder, "finish", lose)
-    monkeypatch.setattr("histocerb.inference.canvas.CACHED_CHUNKS", 1)
+    monkeypatch.setattr(Canvas, "_cached_chunk", Canvas._chunk)
     segment_slide(slide, clock.model(), folder)
     assert clock.windows == WINDOWS + 1
     assert "window 1, 1 as they were written" in caplog.text
@@ -354,7 +367,7 @@ def test_a_disk_that_keeps_losing_maps_is_an_error(slide, tmp_path, monkeypatch)
 
     def lose(canvas, window, maps):
         write(canvas, window, maps)
-        (tmp_path / "slide/.work/maps/gland.type/c/1/1").unlink(missing_ok=True)
+        (tmp_path / "slide/.work/maps/gland.type/1.1").unlink(missing_ok=True)
 
     monkeypatch.setattr(Canvas, "write", lose)
     with pytest.raises(DamagedMapsError, match="look after the disk"):

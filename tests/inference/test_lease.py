@@ -12,7 +12,7 @@ import pytest
 from histocerb.core.errors import InWorkError
 from histocerb.inference import lease as lease_module
 from histocerb.inference import process
-from histocerb.inference.lease import LEASE_FILE, Holder, Terms, leased
+from histocerb.inference.lease import LEASE_FILE, Holder, Terms, leased, looks_held
 from histocerb.inference.process import is_alive, this_machine, this_process
 
 HERE = Holder(this_machine(), os.getpid(), this_process(), "2026-01-01 00:00:00 UTC", "other")
@@ -173,3 +173,21 @@ def once(patch, path, look, seen):
     patch.setattr(lease_module, "_look", look)
     assert look(path) != seen
     return seen
+
+
+@pytest.mark.parametrize(
+    "holder, age_s, held",
+    [
+        (ELSEWHERE, 5, True),
+        (ELSEWHERE, 1000, False),
+        (replace(ELSEWHERE, machine=this_machine(), pid=2**22 + 1), 5, False),
+        (None, 1, True),
+        (None, 100, False),
+    ],
+)
+def test_looks_held_by_the_rules_of_the_lease(tmp_path, holder, age_s, held):
+    assert not looks_held(tmp_path)
+    leave(tmp_path, holder, age_s=age_s)
+    before = sorted(tmp_path.iterdir())
+    assert looks_held(tmp_path) is held
+    assert sorted(tmp_path.iterdir()) == before

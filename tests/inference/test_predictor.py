@@ -7,8 +7,9 @@ import torch
 
 from histocerb.core.errors import UsageError
 from histocerb.core.tasks import CERBERUS, HeadKind, TaskSpec
+from histocerb.inference.compute import Precision, resolve
 from histocerb.inference.maps import predict_maps
-from histocerb.inference.predictor import make_predictor, resolve_device
+from histocerb.inference.predictor import make_predictor
 from histocerb.inference.torch_backend import TorchPredictor
 from histocerb.models.config import EncoderConfig, NetworkConfig
 from histocerb.models.network import Network
@@ -39,7 +40,7 @@ def network(image):
 def openvino(network):
     if importlib.util.find_spec("openvino") is None:
         pytest.skip("openvino is not installed")
-    predictor = make_predictor(network, "cpu")
+    predictor = make_predictor(network, resolve("cpu"))
     assert predictor.device == "cpu (OpenVINO)"
     return predictor
 
@@ -90,7 +91,7 @@ def test_plain_pass(network, image):
 
 def test_bfloat16_is_close(network, image):
     expected = TorchPredictor(network, "cpu").probabilities(image, 152)
-    found = TorchPredictor(network, "cpu", bfloat16=True).probabilities(image, 152)
+    found = TorchPredictor(network, "cpu", Precision.BF16).probabilities(image, 152)
     for name in expected:
         assert found[name].dtype == np.float32
         assert 0 < np.abs(found[name] - expected[name]).max() < 0.1
@@ -99,16 +100,23 @@ def test_bfloat16_is_close(network, image):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU here")
 def test_gpu_is_close(network, image):
     expected = TorchPredictor(network, "cpu").predict(image, 152)
-    found = make_predictor(copy.deepcopy(network), "cuda").predict(image, 152)
+    found = make_predictor(copy.deepcopy(network), resolve("cuda")).predict(image, 152)
     for name in expected:
         assert (found[name].dtype, found[name].shape) == (expected[name].dtype, expected[name].shape)
         assert np.mean(np.abs(found[name].astype(float) - expected[name]) > 8) < 0.05
 
 
-def test_devices():
-    assert resolve_device("cpu") == "cpu"
-    assert resolve_device("auto") in ("cpu", "cuda:0")
-    with pytest.raises(UsageError, match="--device auto"):
-        resolve_device("gpu")
-    with pytest.raises(UsageError, match="use --device cpu"):
-        resolve_device("cuda:99")
+def test_bfloat16_has_an_effect_or_is_refused(network, openvino, image):
+    from histocerb.inference.openvino_backend import computes_in_bfloat16
+
+    compute = resolve("cpu", "bf16")
+    if not computes_in_bfloat16():
+        with pytest.raises(UsageError, match="would have no effect"):
+            make_predictor(network, compute)
+        return
+    expected, found = (
+        openvino.probabilities(image, 152),
+        make_predictor(network, compute).probabilities(image, 152),
+    )
+    for name in expected:
+        assert 0 < np.abs(found[name] - expected[name]).max() < 0.1

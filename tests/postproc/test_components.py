@@ -7,10 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from histocerb.postproc.components import (
-    bounding_boxes,
-    first_pixels,
     large_components,
     largest_pieces,
+    reached,
     regions,
 )
 
@@ -34,22 +33,38 @@ def test_regions_are_the_components_of_each_value_in_raster_order(values, zero_t
 def test_largest_pieces(values):
     present = [int(k) for k in np.unique(values[values > 0])]
     pieces = {k: reference.largest_piece(values == k) for k in present}
-    found, origin = largest_pieces(values, 3)
+    found, origin, first = largest_pieces(values, 3)
+    assert first.tolist() == [np.flatnonzero(found == n)[0] for n in range(1, len(origin) + 1)]
     np.testing.assert_array_equal(found, reference.to_labels(list(pieces.values()), values.shape))
     assert all((pieces[int(k)] == (found == n)).all() for n, k in enumerate(origin, 1))
 
 
 @settings(max_examples=50, deadline=None)
 @given(label_maps, st.integers(1, 6))
-def test_large_components_with_their_boxes_and_first_pixels(values, least):
-    labels, count = large_components(values > 1, least)
+def test_large_components_with_their_first_pixels(values, least):
+    labels, first = large_components(values > 1, least)
     expected = reference.large(values > 1, least)
-    assert count == len(expected)
-    assert first_pixels(labels, count).tolist() == [np.flatnonzero(one)[0] for one in expected]
-    for one, (left, top, right, bottom) in zip(expected, bounding_boxes(labels, count)[1:], strict=True):
+    np.testing.assert_array_equal(labels, reference.to_labels(expected, values.shape))
+    assert first.tolist() == [np.flatnonzero(one)[0] for one in expected]
+
+
+@settings(max_examples=50, deadline=None)
+@given(label_maps, st.randoms(use_true_random=False))
+def test_reached_components_with_their_boxes(values, random):
+    mask = values > 0
+    pixels = np.flatnonzero(mask).tolist()
+    seeds = random.sample(pixels, min(len(pixels), 4))
+    expected = {}
+    for seed in seeds:
+        for one in reference.components(mask):
+            if one.ravel()[seed]:
+                expected.setdefault(int(np.flatnonzero(one)[0]), one)
+    labels, boxes = reached(mask, np.array(seeds, np.int64))
+    assert labels.max(initial=0) == len(boxes) == len(expected)
+    for number, (one, box) in enumerate(zip(expected.values(), boxes.tolist(), strict=True), start=1):
+        np.testing.assert_array_equal(labels == number, one)
         rows, columns = np.nonzero(one)
-        assert (left, top) == (columns.min(), rows.min())
-        assert (right, bottom) == (columns.max() + 1, rows.max() + 1)
+        assert box == [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
 
 
 def test_an_empty_image_has_no_regions():

@@ -48,7 +48,7 @@ def test_the_encloser_is_the_object_of_smallest_filled_area(case):
     rng = np.random.default_rng(seed)
     blocks = rng.integers(1, 5, (shape[0] // 3 + 1, shape[1] // 3 + 1)).repeat(3, 0).repeat(3, 1)
     mixed = np.where(family(rng, shape)[0] > 127, blocks[: shape[0], : shape[1]], 0).astype(np.int32)
-    labels, origin = largest_pieces(mixed, 4)
+    labels, origin, _ = largest_pieces(mixed, 4)
     found = enclosures(labels)
     masks = [labels == k for k in range(1, len(origin) + 1)]
     expected = np.where(labels > 0, 0, reference.innermost(masks) + 1) if masks else np.zeros(shape)

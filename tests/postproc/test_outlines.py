@@ -38,7 +38,7 @@ def test_a_corner_contact_closes_a_hole():
     st.integers(1, 2),
 )
 def test_polygons_are_valid_and_paint_the_labels_again(values, scale):
-    labels, origin = largest_pieces(values.repeat(scale, 0).repeat(scale, 1), 3)
+    labels, origin, _ = largest_pieces(values.repeat(scale, 0).repeat(scale, 1), 3)
     outlines = trace(labels, len(origin))
     numbers = np.arange(1, len(origin) + 1, dtype=np.int32)
     np.testing.assert_array_equal(outlines.paint(labels.shape, numbers), labels)

@@ -135,13 +135,12 @@ def test_a_missing_checkpoint_is_named(recipe: Recipe) -> None:
 
 
 def test_constants_of_post_processing_become_part_of_the_model(recipe: Recipe, tmp_path: Path) -> None:
-    config = validated(recipe | {"postproc": {"gland": {"threshold": 0.4}}}, TrainConfig, "recipe")
+    changes = {"gland": {"threshold": 0.4}, "nuclei": {"marker_threshold": 0.6}}
+    config = validated(recipe | {"postproc": changes}, TrainConfig, "recipe")
     network = first_network(config)
-    found, usual = (spec.task("gland").postproc for spec in (network.spec, CERBERUS))
-    assert found == replace(usual, threshold=0.4)
-    assert [t for t in network.spec.tasks if t.name != "gland"] == [
-        t for t in CERBERUS.tasks if t.name != "gland"
-    ]
+    for task in CERBERUS.tasks:
+        found, usual = network.spec.task(task.name).postproc, task.postproc
+        assert found == (replace(usual, **changes[task.name]) if task.name in changes else usual)
     save_checkpoint(tmp_path, network, {})
     assert load_checkpoint(tmp_path).network.spec == network.spec
     with pytest.raises(UsageError, match="'tissue'"):

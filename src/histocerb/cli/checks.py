@@ -17,6 +17,7 @@ from histocerb._version import __version__
 from histocerb.core.errors import HistocerbError
 
 _OPTIONAL = {"openvino": "pip install openvino, for faster work on a CPU"}
+_EXTRA = re.compile(r"extra == ['\"]([\w-]+)")
 _LEAST_DISK_GB = 5.0
 _LEAST_MEMORY_GB = 4.0
 _CODECS = ("JPEG", "JPEG2K", "LZW", "DEFLATE")
@@ -60,11 +61,13 @@ def all_checks(folder: Path) -> Iterator[Check]:
 def _packages() -> Iterator[Check]:
     for requirement in requires("histocerb") or []:
         name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
-        essential = name not in _OPTIONAL
+        extra = _EXTRA.search(requirement)
+        essential = extra is None and name not in _OPTIONAL
+        remedy = f"pip install 'histocerb[{extra[1]}]'" if extra else f"pip install {name}"
         try:
             yield Check(name, version(name), essential=essential)
         except PackageNotFoundError:
-            yield Check(name, "missing", _OPTIONAL.get(name, f"pip install {name}"), essential)
+            yield Check(name, "missing", _OPTIONAL.get(name, remedy), essential)
 
 
 def _safely(look: Callable[[], Check]) -> Check:

@@ -21,6 +21,7 @@ class ExitCode(IntEnum):
     DONE = 0
     FAILED = 1
     USAGE = 2
+    IN_WORK = 3
     STOPPED = 130
 
 

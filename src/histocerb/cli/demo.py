@@ -10,6 +10,7 @@ import typer
 
 from histocerb.cli.console import say, table, verbosity
 from histocerb.cli.progress import slide_progress
+from histocerb.cli.view import show
 
 if TYPE_CHECKING:
     from histocerb.cli.synth_quality import SynthQuality
@@ -23,6 +24,7 @@ def demo(
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder for the result.")] = Path("demo"),
     seed: Annotated[int, typer.Option(help="Another seed, another slide.")] = 0,
+    view: Annotated[bool, typer.Option("--view", help="Open the result in the browser.")] = False,
 ) -> None:
     """Segment a synthetic slide and compare with its exact truth."""
     from histocerb.api import load_model
@@ -51,8 +53,11 @@ def demo(
     say()
     say(f"picture:  {folder / 'overview.png'}")
     say(f"objects:  {folder / 'objects.parquet'}")
+    say(f"look:     histocerb view {out}    (in the browser)")
     say("next:     histocerb segment YOUR_SLIDE.svs --out results")
     say(f"          histocerb export {folder} --format geojson    (for QuPath)")
+    if view:
+        show(out)
 
 
 def _counts(manifest: Manifest) -> str:

@@ -18,9 +18,11 @@ from histocerb.cli import (
     experiment,
     export,
     model,
+    report,
     segment,
     status,
     train,
+    view,
 )
 from histocerb.cli.console import ExitCode, Verbosity
 
@@ -60,6 +62,8 @@ def _global_options(
 app.command("demo")(demo.demo)
 app.command("segment")(segment.segment)
 app.command("status")(status.status)
+app.command("view")(view.view)
+app.command("report")(report.report)
 app.command("export")(export.export)
 app.add_typer(model.app, name="model")
 app.add_typer(data.app, name="data")

@@ -10,19 +10,27 @@ import typer
 from histocerb.cli.cohort_progress import cohort_progress
 from histocerb.cli.console import ExitCode, say, verbosity
 from histocerb.cli.segment_report import report
+from histocerb.core.errors import UsageError
 
 
 def segment(
     context: typer.Context,
     slides: Annotated[
-        list[Path], typer.Argument(metavar="SLIDE...", help="Slides, folders, quoted globs or CSV tables.")
+        list[str], typer.Argument(metavar="SLIDE...", help="Slides, folders, quoted globs or CSV tables.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder for one result folder per slide.")],
+    out: Annotated[str, typer.Option(metavar="DIR", help="Folder or URL for one result folder per slide.")],
     model: Annotated[str, typer.Option(help="Packaged model or checkpoint folder.")] = "default",
     mpp: Annotated[
         float | None, typer.Option(help="Micrometres per pixel, for all slides without one in a table.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")] = "auto",
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda, cuda:0, cuda:all, or several: cuda:0,cuda:1.")
+    ] = "auto",
+    precision: Annotated[str, typer.Option(help="fp32, bf16, fp16 or auto.")] = "auto",
+    batch: Annotated[str, typer.Option(metavar="N", help="Windows on a GPU at a time, or auto.")] = "auto",
+    memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Most memory to take, such as 4GB.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace complete results.")] = False,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Only slides that failed before.")
@@ -31,19 +39,63 @@ def segment(
         str, typer.Option(metavar="I/N", help="Only the I-th of N shares of the slides.")
     ] = "1/1",
     config: Annotated[Path | None, typer.Option(help="TOML file: how the work is laid out.")] = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Work on a Ray cluster: auto, or its address.")
+    ] = None,
+    cache_dir: Annotated[
+        Path | None, typer.Option(help="Where slides that have a URL are copied to.")
+    ] = None,
+    cache_size: Annotated[str, typer.Option(metavar="SIZE", help="Most that such copies take.")] = "100GB",
 ) -> None:
     """Find nuclei, glands, lumina and tissue types on slides."""
-    from histocerb.api import load_model
+    from histocerb.api import ModelSource, load_model
     from histocerb.core.config_file import read_config
+    from histocerb.inference.cluster.cohort import Where, segment_anywhere
+    from histocerb.inference.cluster.ray_cluster import Cluster
+    from histocerb.inference.cluster.results import results_at
+    from histocerb.inference.cluster.tasks import ModelOnNodes
+    from histocerb.inference.cohort.failures import FAILURES_FILE
     from histocerb.inference.cohort.plan import Request, Shard, make_plan
-    from histocerb.inference.cohort.run import segment_cohort
+    from histocerb.inference.memory import within
     from histocerb.inference.pipeline import WorkSettings
+    from histocerb.slides.remote import place
+    from histocerb.slides.staging import Cache, parse_bytes
 
-    plan = make_plan(Request(tuple(slides), mpp, Shard.parse(shard), retry_failed, overwrite), out)
+    request = Request(tuple(map(place, slides)), mpp, Shard.parse(shard), retry_failed, overwrite)
+    nodes = None if cluster is None else Cluster(cluster, gpus=_gpus(device))
+    where = Where(place(out), Cache(cache_dir, parse_bytes(cache_size)), nodes)
     settings = read_config(config, WorkSettings) if config else WorkSettings()
-    loaded = load_model(model, device)
-    with cohort_progress(plan.todo, verbosity(context)) as watch:
-        outcomes = segment_cohort(plan, loaded.running, out, settings, watch)
-    say(report(outcomes, out))
+    budget = None if memory is None else parse_bytes(memory, "--memory")
+    if nodes is not None and budget is not None:
+        raise UsageError(
+            "expected --memory without --cluster, found both; choose the memory of tasks on the cluster"
+        )
+    with results_at(where.out) as results:
+        plan = make_plan(request, results.folder)
+        loaded = load_model(model, "cpu" if nodes else device, precision, batch).running
+        source = ModelSource(_absolute(model), device, precision, batch)
+        on_nodes = ModelOnNodes(source, loaded.sha256)
+        if budget is not None:
+            settings = within(budget, settings, loaded)
+        with cohort_progress(plan.todo, verbosity(context)) as watch:
+            outcomes = segment_anywhere(plan, loaded, on_nodes, results, where, settings, watch)
+        failures = (results.folder / FAILURES_FILE).exists()
+    say(report(outcomes, where.out, failures))
     if any(outcome.failed for outcome in outcomes):
         raise typer.Exit(ExitCode.FAILED)
+    if any(outcome.in_work for outcome in outcomes):
+        raise typer.Exit(ExitCode.IN_WORK)
+
+
+def _gpus(device: str) -> bool:
+    """Whether tasks of a cluster take GPUs; which one, Ray chooses."""
+    if device not in ("auto", "cpu", "cuda"):
+        raise UsageError(
+            f"expected --device auto, cpu or cuda with --cluster, found {device!r}; Ray gives each task a GPU"
+        )
+    return device != "cpu"
+
+
+def _absolute(model: str) -> str:
+    """A checkpoint folder by its whole path: nodes work in other folders."""
+    return str(Path(model).absolute()) if Path(model).is_dir() else model

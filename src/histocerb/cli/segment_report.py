@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from histocerb.cli.console import table
@@ -11,13 +10,20 @@ from histocerb.cli.console import table
 if TYPE_CHECKING:
     from histocerb.inference.cohort.run import Outcome
     from histocerb.inference.slide import SlideResult
+    from histocerb.slides.remote import Place
 
 _MOST_PICTURES = 8
 """Pictures of more slides are told by one line."""
 
 
-def report(outcomes: Sequence[Outcome], out: Path) -> str:
-    """Counts, area and time per slide, by name; then pictures, what failed, totals and the files over all."""
+def report(outcomes: Sequence[Outcome], out: Place, failures: bool) -> str:
+    """Counts, area and time per slide, by name; then pictures, what failed, totals and the files over all.
+
+    Args:
+        outcomes: of this call.
+        out: where the results are.
+        failures: there are some, of this or earlier calls.
+    """
     from histocerb.inference.cohort.failures import FAILURES_FILE
     from histocerb.inference.cohort.slides import SUMMARY_FILE
     from histocerb.inference.overview import OVERVIEW_FILE
@@ -35,8 +41,7 @@ def report(outcomes: Sequence[Outcome], out: Path) -> str:
     lines += [f"{o.slide.name}: failed: {o.reason}" for o in ordered if o.failed]
     lines.append(_totals(ordered))
     lines.append(f"summary: {out / SUMMARY_FILE}")
-    failures = out / FAILURES_FILE
-    return "\n".join([*lines, f"failures: {failures}"] if failures.exists() else lines)
+    return "\n".join([*lines, f"failures: {out / FAILURES_FILE}"] if failures else lines)
 
 
 def _totals(outcomes: Sequence[Outcome]) -> str:

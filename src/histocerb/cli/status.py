@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,20 +14,26 @@ if TYPE_CHECKING:
 
 
 def status(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of results (--out of a segment).")],
+    folder: Annotated[
+        str, typer.Argument(metavar="DIR", help="Folder or URL of results (--out of a segment).")
+    ],
 ) -> None:
     """Say which slides are done, failed, running or not begun."""
+    from histocerb.inference.cluster.results import seen_at
     from histocerb.inference.cohort.failures import FAILURES_FILE
     from histocerb.inference.cohort.slides import SUMMARY_FILE
     from histocerb.inference.cohort.status import slide_states
+    from histocerb.slides.remote import place
 
-    states = slide_states(folder)
+    where, titles = place(folder), (("failures", FAILURES_FILE), ("summary", SUMMARY_FILE))
+    with seen_at(where) as seen:
+        states = slide_states(seen)
+        files = [(title, name) for title, name in titles if (seen / name).exists()]
     if states:
         say(_slides(states))
     say(_totals(states))
-    for title, name in (("failures", FAILURES_FILE), ("summary", SUMMARY_FILE)):
-        if (folder / name).exists():
-            say(f"{title}: {folder / name}")
+    for title, name in files:
+        say(f"{title}: {where / name}")
 
 
 def _slides(states: Sequence[SlideState]) -> str:

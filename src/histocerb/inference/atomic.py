@@ -29,6 +29,17 @@ def whole_file(path: Path) -> Iterator[Path]:
     sync_folder(path.parent)
 
 
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file under a temporary name, then rename it; not forced to disk."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_PARTIAL}")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
 def remove_partial_files(folder: Path) -> None:
     """Remove what killed processes left of files that never became whole."""
     for path in folder.glob(f".*{_PARTIAL}"):

@@ -1,9 +1,8 @@
 """The head maps of a slide on disk, written window by window, read by region.
 
-One Zarr array per head; a chunk is what one window gives, and chunks of background are absent. `ledger` tells
-which windows are complete. Whatever is read is compared with what was written: by the checksum within each
-chunk, and by the ledger, which knows the chunks that must be there. A difference is `DamagedMapsError`, after
-which the window counts as not done.
+A Zarr v3 array per head, whose chunks are the files of windows (`chunks`), absent where all is background.
+`ledger` tells which windows are complete. Whatever is read is compared with what it says was written. A
+difference is `DamagedMapsError`, after which the window counts as not done.
 """
 
 from __future__ import annotations
@@ -16,18 +15,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import zarr
-from zarr.codecs import BloscCodec, Crc32cCodec
-from zarr.storage import LocalStore
 
 from histocerb.core.errors import OutputError
 from histocerb.core.geometry import Region, Window, WindowGrid
 from histocerb.core.tasks import HeadKind, TaskSpec
+from histocerb.inference.atomic import remove_partial_files
+from histocerb.inference.chunks import chunk_name, describe, read_chunk, write_chunk
 from histocerb.inference.layers import Layer, layers, stored_maps
 from histocerb.inference.ledger import Ledger, Place
 
-CACHED_CHUNKS = 48
-"""Decoded chunks in memory: 2 MB each for the instance head of a full window."""
+_CACHE_BYTES = 64 << 20
 
 
 class DamagedMapsError(OutputError):
@@ -41,15 +38,27 @@ class Canvas:
         grid: the windows of the slide.
     """
 
-    def __init__(self, folder: Path, spec: TaskSpec, grid: WindowGrid) -> None:
+    def __init__(
+        self, folder: Path, spec: TaskSpec, grid: WindowGrid, cache_bytes: int = _CACHE_BYTES
+    ) -> None:
+        """Take up what is in a folder.
+
+        Args:
+            folder: work folder; created when missing.
+            spec: tasks whose maps are stored.
+            grid: the windows of the slide.
+            cache_bytes: decoded maps in memory: 2 MB for the instance head of a full window.
+        """
         self.grid = grid
         self._folder = folder / "maps"
         self._layers = layers(spec)
-        self._arrays = {
-            name: _open_array(self._folder / name, layer, grid) for name, layer in self._layers.items()
-        }
-        self._ledger = Ledger(folder / "windows", self._layers, self._chunk_file)
+        for name, layer in self._layers.items():
+            (self._folder / name).mkdir(parents=True, exist_ok=True)
+            remove_partial_files(self._folder / name)
+            describe(self._folder / name, self._shape(layer), grid.rows, grid.columns, _dtype(layer))
+        self._ledger = Ledger(folder / "windows", self._layers, self._file)
         self._cache: OrderedDict[tuple[str, Place], npt.NDArray[Any]] = OrderedDict()
+        self._cached_bytes, self._cache_bytes = 0, cache_bytes
         self._lock = Lock()
 
     def is_complete(self, window: Window) -> bool:
@@ -59,36 +68,37 @@ class Canvas:
     def write(self, window: Window, maps: Mapping[str, npt.NDArray[Any]]) -> None:
         """Store the maps of one window, as a `Predictor` gives them, then its marker."""
         stored = stored_maps(maps, self._layers, window.output, self.grid.bounds)
-        for name, array in self._arrays.items():
-            array[_chunk_slices(array, (window.column, window.row))] = stored[name]
-        self._ledger.add(window)
+        place = (window.column, window.row)
+        self._ledger.add(
+            window, {name: write_chunk(self._file(name, place), stored[name]) for name in self._layers}
+        )
 
     def bounds(self, head_name: str) -> Region:
         """The slide in stored pixels of a head."""
         reduction = self._layers[head_name].reduction
         return Region(0, 0, -(-self.grid.width // reduction), -(-self.grid.height // reduction))
 
-    def read(self, head_name: str, region: Region) -> npt.NDArray[Any]:
+    def read(self, head_name: str, region: Region) -> npt.NDArray[np.uint8]:
         """Maps of a region in stored pixels; zero outside the slide and where nothing was predicted.
 
         Returns:
-            height x width [x channels], uint8.
+            height x width [x channels], uint8; each channel is contiguous.
 
         Raises:
             DamagedMapsError: maps are not as they were written.
         """
-        array = self._arrays[head_name]
-        out = np.zeros((region.height, region.width, *array.shape[2:]), array.dtype)
+        layer = self._layers[head_name]
+        out = np.zeros((*_channels(layer), region.height, region.width), np.uint8)
         inside = region.intersect(self.bounds(head_name))
-        side = array.chunks[0]
+        side = self._side(layer)
         for row in range(inside.y // side, -(-inside.bottom // side)):
             for column in range(inside.x // side, -(-inside.right // side)):
                 chunk = Region(column * side, row * side, side, side)
                 part = chunk.intersect(inside)
-                if not part.is_empty and self._ledger.has_maps(head_name, (column, row)):
+                if not part.is_empty and self._ledger.print_of(head_name, (column, row)) is not None:
                     found = self._cached_chunk(head_name, (column, row))
-                    out[part.slices(region)] = found[part.slices(chunk)]
-        return out
+                    out[..., *part.slices(region)] = found[..., *part.slices(chunk)]
+        return out if out.ndim == 2 else out.transpose(1, 2, 0)
 
     def tissue(self, head_name: str) -> npt.NDArray[np.float32]:
         """Rows x columns x C probabilities of the cells of the slide; NaN where not predicted.
@@ -96,13 +106,18 @@ class Canvas:
         Raises:
             DamagedMapsError: maps are not as they were written.
         """
-        array = self._arrays[head_name]
-        cells = np.full(array.shape, np.nan, np.float32)
-        for place in self._ledger.places():
-            if self._ledger.has_maps(head_name, place):
-                cells[_chunk_slices(array, place)] = self._chunk(head_name, place)
+        layer = self._layers[head_name]
+        side = self._side(layer)
+        cells = np.full((self.grid.rows * side, self.grid.columns * side, layer.channels), np.nan, np.float32)
+        for column, row in self._ledger.places():
+            if self._ledger.print_of(head_name, (column, row)) is not None:
+                chunk = Region(column * side, row * side, side, side)
+                cells[chunk.slices()] = self._chunk(head_name, (column, row)).transpose(1, 2, 0)
         bounds = self.bounds(head_name)
         return cells[: bounds.height, : bounds.width]
+
+    def _side(self, layer: Layer) -> int:
+        return self.grid.output_px // layer.reduction
 
     def _cached_chunk(self, name: str, place: Place) -> npt.NDArray[Any]:
         key = (name, place)
@@ -112,20 +127,19 @@ class Canvas:
                 return self._cache[key]
         chunk = self._chunk(name, place)
         with self._lock:
-            self._cache[key] = chunk
-            while len(self._cache) > CACHED_CHUNKS:
-                self._cache.popitem(last=False)
+            if key not in self._cache:
+                self._cache[key] = chunk
+                self._cached_bytes += chunk.nbytes
+            while self._cached_bytes > self._cache_bytes and len(self._cache) > 1:
+                self._cached_bytes -= self._cache.popitem(last=False)[1].nbytes
         return chunk
 
     def _chunk(self, name: str, place: Place) -> npt.NDArray[Any]:
-        """A chunk that the ledger knows to be on disk, and not to be background."""
-        array = self._arrays[name]
-        try:
-            chunk = np.asarray(array[_chunk_slices(array, place)])
-        except (ValueError, RuntimeError) as error:
-            raise self._damaged(name, place) from error
-        is_background = np.isnan(chunk).all() if chunk.dtype.kind == "f" else not chunk.any()
-        if is_background:  # that is what Zarr gives for a file that is gone
+        """A chunk that the ledger knows to be on disk."""
+        layer = self._layers[name]
+        expected = self._ledger.print_of(name, place)
+        chunk = read_chunk(self._file(name, place), expected, self._shape(layer), _dtype(layer))
+        if chunk is None:
             raise self._damaged(name, place)
         return chunk
 
@@ -133,38 +147,22 @@ class Canvas:
         self._ledger.forget(place)
         return DamagedMapsError(
             f"expected the maps of window {place[0]}, {place[1]} as they were written, found "
-            f"{self._chunk_file(name, place)} damaged or gone; run the same command again, which computes "
+            f"{self._file(name, place)} damaged or gone; run the same command again, which computes "
             "this window anew, and look after the disk if it happens again"
         )
 
-    def _chunk_file(self, name: str, place: Place) -> Path:
-        array = self._arrays[name]
-        position = (place[1], place[0], *[0] * (len(array.shape) - 2))
-        key: str = array.metadata.encode_chunk_key(position)
-        return self._folder / name / key
+    def _shape(self, layer: Layer) -> tuple[int, ...]:
+        """Of a chunk."""
+        return (*_channels(layer), self._side(layer), self._side(layer))
+
+    def _file(self, name: str, place: Place) -> Path:
+        column, row = place
+        return self._folder / name / chunk_name(row, column, len(self._shape(self._layers[name])))
 
 
-def _open_array(folder: Path, layer: Layer, grid: WindowGrid) -> Any:
-    """The array of one head.
-
-    Its description is a function of the head and the grid, and is written anew each time: what stands there
-    may be damaged. Chunks stay.
-    """
-    side = grid.output_px // layer.reduction
-    channels = (layer.channels,) if layer.channels else ()
-    is_patch = layer.head.kind is HeadKind.PATCH
-    (folder / "zarr.json").unlink(missing_ok=True)
-    return zarr.create_array(
-        LocalStore(folder),
-        shape=(grid.rows * side, grid.columns * side, *channels),
-        chunks=(side, side, *channels),
-        dtype="float32" if is_patch else "uint8",
-        compressors=[BloscCodec(cname="zstd", clevel=1, typesize=1, shuffle="noshuffle"), Crc32cCodec()],
-        fill_value=float("nan") if is_patch else 0,
-        config={"write_empty_chunks": False},
-    )
+def _dtype(layer: Layer) -> npt.DTypeLike:
+    return np.float32 if layer.head.kind is HeadKind.PATCH else np.uint8
 
 
-def _chunk_slices(array: Any, place: Place) -> tuple[slice, slice]:
-    side, (column, row) = array.chunks[0], place
-    return slice(row * side, (row + 1) * side), slice(column * side, (column + 1) * side)
+def _channels(layer: Layer) -> tuple[int, ...]:
+    return (layer.channels,) if layer.channels else ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import replace
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,8 @@ CACHED_CELLS = 64
 class ContainerMap:
     """Labels 1, 2, ... of finished objects, numbered in their final order; 0 outside.
 
-    Only bounding boxes stay in memory; outlines are loaded from the spill cell by cell.
+    Only bounding boxes stay in memory; outlines are loaded from the spill cell by cell. Safe to use from
+    several threads.
 
     Attributes:
         factor: working pixels per pixel of the map.
@@ -35,6 +37,7 @@ class ContainerMap:
         self._cells = spill.cells()
         self._blocks: OrderedDict[tuple[int, int], npt.NDArray[np.int32]] = OrderedDict()
         self._tables: OrderedDict[Cell, InstanceTable] = OrderedDict()
+        self._lock = Lock()
 
     def read(self, region: Region) -> npt.NDArray[np.int32]:
         """Labels of a region in pixels of the map."""
@@ -48,12 +51,13 @@ class ContainerMap:
 
     def _block(self, column: int, row: int, block: Region) -> npt.NDArray[np.int32]:
         key = (column, row)
-        if key not in self._blocks:
-            self._blocks[key] = self._paint(block)
-            if len(self._blocks) > CACHED_BLOCKS:
-                self._blocks.popitem(last=False)
-        self._blocks.move_to_end(key)
-        return self._blocks[key]
+        with self._lock:
+            if key not in self._blocks:
+                self._blocks[key] = self._paint(block)
+                if len(self._blocks) > CACHED_BLOCKS:
+                    self._blocks.popitem(last=False)
+            self._blocks.move_to_end(key)
+            return self._blocks[key]
 
     def _paint(self, block: Region) -> npt.NDArray[np.int32]:
         left, top, right, bottom = (self._boxes / self.factor).T

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +54,7 @@ class CanvasMaps:
         columns = np.arange(region.x, region.right) * by // containers.factor
         x, y = int(columns[0]), int(rows[0])
         labels = containers.read(Region(x, y, int(columns[-1]) + 1 - x, int(rows[-1]) + 1 - y))
-        return np.ascontiguousarray(labels[rows - y][:, columns - x] > 0)
+        return np.ascontiguousarray((labels > 0)[rows - y][:, columns - x])
 
 
 class ObjectFinder:
@@ -77,25 +78,34 @@ class ObjectFinder:
         self._stitchers = {task.name: self._stitcher(task) for task in spec.objects if not _is_held(task)}
 
     def settle(self, tile: Region) -> None:
-        """Find the free objects of a tile whose maps, and those of the windows around it, are complete."""
+        """Find the free objects of a tile whose maps, and those of the windows around it, are complete.
+
+        Several threads may settle tiles at a time.
+        """
         for name, stitcher in self._stitchers.items():
             self.spills[name].add(stitcher.add_tile(tile))
 
-    def finish(self, tiles: Sequence[Region], progress: Callable[[int], None]) -> None:
+    def finish(self, tiles: Sequence[Region], progress: Callable[[int], None], threads: int = 1) -> None:
         """When every tile is settled: what is left, then the objects within containers.
 
         Args:
             tiles: all tiles, again.
             progress: called with the number of tiles that are done.
+            threads: that settle them.
         """
         self._seal()
         container = container_task(self._spec)
         if container is not None:
             self.containers = ContainerMap(self.spills[container.name], _factor(container))
         self._stitchers = {task.name: self._stitcher(task) for task in self._spec.objects if _is_held(task)}
-        for number, tile in enumerate(tiles):
-            self.settle(tile)
-            progress(number + 1)
+        with ThreadPoolExecutor(threads, "histocerb-settle") as settlers:
+            for number, future in enumerate([settlers.submit(self.settle, tile) for tile in tiles]):
+                try:
+                    future.result()
+                except BaseException:
+                    settlers.shutdown(cancel_futures=True)
+                    raise
+                progress(number + 1)
         self._seal()
 
     def close(self) -> None:

@@ -55,22 +55,24 @@ def stored_maps(
         bounds: the slide in working pixels.
 
     Returns:
-        Per head an array of the full size of the window, zero outside the slide (patch heads: as it is).
+        Per head an array of the full size of the window, zero outside the slide: channels first, without
+        channels for type heads; all cells of patch heads.
     """
     return {name: _stored(maps[name], layer, output, bounds) for name, layer in stored.items()}
 
 
 def _stored(values: npt.NDArray[Any], layer: Layer, output: Region, bounds: Region) -> npt.NDArray[Any]:
     if layer.head.kind is HeadKind.PATCH:
-        return values
+        return np.ascontiguousarray(values.transpose(2, 0, 1))
     kept = values[output.intersect(bounds).slices(output)]
     by = layer.reduction
     if layer.head.kind is HeadKind.TYPE:
         reduced = kept[::by, ::by]
     else:
         channels = [reduce_mean(np.ascontiguousarray(kept[..., c]), by) for c in range(layer.channels)]
-        reduced = np.stack(channels, axis=2)
-    missing = [(0, output.height // by - reduced.shape[0]), (0, output.width // by - reduced.shape[1])]
+        reduced = np.stack(channels)
+    rows, columns = reduced.shape[-2:]
+    missing = [(0, output.height // by - rows), (0, output.width // by - columns)]
     if not any(after for _, after in missing):
         return reduced
-    return np.pad(reduced, [*missing, *[(0, 0)] * (reduced.ndim - 2)])
+    return np.pad(reduced, [*[(0, 0)] * (reduced.ndim - 2), *missing])

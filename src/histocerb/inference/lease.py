@@ -28,6 +28,7 @@ import json
 import os
 import secrets
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -170,6 +171,18 @@ def leased(folder: Path, terms: Terms = TERMS) -> Iterator[Lease]:
         ended.set()
         keeper.join()
         lease.release()
+
+
+def looks_held(folder: Path, terms: Terms = TERMS) -> bool:
+    """Whether a process holds the lease of a work folder, as far as can be told without writing.
+
+    Its age is told by the clock of this machine, unlike rule 2: for words in a table, not to decide by.
+    """
+    try:
+        seen = _look(folder / LEASE_FILE)
+    except OSError:  # just being written
+        return True
+    return seen is not None and not seen.is_over(time.time_ns(), terms)
 
 
 def _take(folder: Path, terms: Terms) -> Lease:

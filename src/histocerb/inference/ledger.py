@@ -5,25 +5,20 @@ and the CRC-32 of the file that the window wrote, or null where it wrote none be
 Nothing is forced to disk window by window. When work is taken up every file is read and compared instead, so
 that after a power cut a window whose marker outlived its maps (or whose maps are short, zeroed or gone)
 counts as not done. A marker that is itself damaged says nothing, and its window is not done either.
-
-The checksum is not the CRC-32C that closes each chunk: a CRC over data and their own CRC is the same number
-for all data.
 """
 
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from histocerb.core.geometry import Window
+from histocerb.inference.chunks import Print, file_print
 
 Place = tuple[int, int]
 """(column, row) of a window."""
-Print = tuple[int, int]
-"""Size and CRC-32 of a file."""
 Prints = dict[str, Print | None]
 """Per head, the print of what a window wrote; None where it wrote nothing."""
 
@@ -60,15 +55,14 @@ class Ledger:
         """All complete windows, row by row."""
         return sorted(self._prints, key=lambda place: place[::-1])
 
-    def has_maps(self, head: str, place: Place) -> bool:
-        """True when a complete window wrote maps of that head; False where they are background."""
+    def print_of(self, head: str, place: Place) -> Print | None:
+        """What a complete window wrote of that head; None where it is background or not complete."""
         prints = self._prints.get(place)
-        return prints is not None and prints[head] is not None
+        return None if prints is None else prints[head]
 
-    def add(self, window: Window) -> None:
-        """Mark a window whose maps have all been written."""
+    def add(self, window: Window, prints: Prints) -> None:
+        """Mark a window whose maps have all been written: per head, what was written."""
         place = (window.column, window.row)
-        prints = {head: file_print(self._file_of(head, place)) for head in self._heads}
         self._marker(place).write_text(json.dumps(prints), encoding="utf-8")
         self._prints[place] = prints
 
@@ -91,15 +85,6 @@ class Ledger:
         except (ValueError, KeyError, TypeError, AttributeError, OSError):
             pass  # unreadable is the same as not done
         return None
-
-
-def file_print(path: Path) -> Print | None:
-    """Size and CRC-32 of a file; None where there is none."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    return len(content), zlib.crc32(content)
 
 
 def _parsed(content: bytes, heads: Iterable[str]) -> Prints:

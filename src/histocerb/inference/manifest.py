@@ -26,7 +26,7 @@ RUN_FILE = "run.json"
 _RESULT_FORMAT = 1
 """Raised when the same inputs give other bytes: older results and leftovers are then not taken up again."""
 
-_PACKAGES = ("numpy", "opencv-python-headless", "openvino", "pyarrow", "torch", "zarr")
+_PACKAGES = ("numpy", "opencv-python-headless", "openvino", "pyarrow", "torch")
 
 
 class Status(StrEnum):
@@ -46,12 +46,18 @@ class RunningModel:
         sha256: of its weights; results of the same weights are the same.
         spec: its tasks, with the parameters of post-processing.
         predictor: runs it.
+        arithmetic: kind of device and precision, on which last bits depend.
+        parallel: windows that the predictor takes at a time.
+        pids: processes that compute for it.
     """
 
     name: str
     sha256: str
     spec: TaskSpec
     predictor: Predictor
+    arithmetic: str = ""
+    parallel: int = 1
+    pids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,9 +87,7 @@ class Manifest:
 
 def describe(slide: Slide, model: RunningModel) -> Manifest:
     """The manifest of a slide whose work begins."""
-    postproc = {task.name: asdict(task.postproc) for task in model.spec.objects if task.postproc}
-    parameters = {"working_mpp": working_mpp(slide.mpp), "postproc": postproc}
-    about = {
+    about: dict[str, Any] = {
         "path": slide.path,
         "fingerprint": slide.fingerprint(),
         "width_px": slide.width_px,
@@ -91,16 +95,33 @@ def describe(slide: Slide, model: RunningModel) -> Manifest:
         "mpp": slide.mpp,
         "vendor": slide.vendor,
     }
-    decisive = [_RESULT_FORMAT, about["fingerprint"], slide.mpp, model.sha256, parameters, asdict(model.spec)]
     return Manifest(
         status=Status.RUNNING,
-        key=hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest(),
+        key=result_key(about["fingerprint"], slide.mpp, model),
         slide=about,
         model={"name": model.name, "sha256": model.sha256, "tasks": model.spec.name},
-        parameters=parameters,
+        parameters=_parameters(slide.mpp, model),
         device=model.predictor.device,
         versions=versions(),
     )
+
+
+def result_key(fingerprint: str, mpp: float, model: RunningModel) -> str:
+    """Hash of all that decides about a result.
+
+    Args:
+        fingerprint: of the slide.
+        mpp: its micrometres per pixel.
+        model: what segments it.
+    """
+    parameters = _parameters(mpp, model)
+    decisive = [_RESULT_FORMAT, fingerprint, mpp, model.sha256, parameters, asdict(model.spec)]
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+def _parameters(mpp: float, model: RunningModel) -> dict[str, Any]:
+    postproc = {task.name: asdict(task.postproc) for task in model.spec.objects if task.postproc}
+    return {"working_mpp": working_mpp(mpp), "arithmetic": model.arithmetic, "postproc": postproc}
 
 
 def read_manifest(folder: Path) -> Manifest | None:
@@ -110,14 +131,25 @@ def read_manifest(folder: Path) -> Manifest | None:
         OutputError: It is damaged.
     """
     path = folder / MANIFEST_FILE
-    if not path.exists():
-        return None
+    return parse_manifest(path.read_bytes(), str(path)) if path.exists() else None
+
+
+def parse_manifest(content: bytes, where: str) -> Manifest:
+    """The manifest that a file holds.
+
+    Args:
+        content: of the file.
+        where: its name, for the sentence of the error.
+
+    Raises:
+        OutputError: It is damaged.
+    """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return Manifest(**{**content, "status": Status(content["status"])})
+        found = json.loads(content)
+        return Manifest(**{**found, "status": Status(found["status"])})
     except (ValueError, KeyError, TypeError) as error:
         raise OutputError(
-            f"expected a manifest of histocerb, found something else in {path}; "
+            f"expected a manifest of histocerb, found something else in {where}; "
             "use --overwrite or another --out"
         ) from error
 
@@ -127,12 +159,12 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     write_json(folder / MANIFEST_FILE, asdict(manifest))
 
 
-def write_run(out: Path, configuration: Mapping[str, Any], model: RunningModel) -> None:
-    """Write `run.json` of a whole run: resolved configuration, model, versions."""
+def write_run(out: Path, configuration: Mapping[str, Any], model: RunningModel, device: str) -> None:
+    """Write `run.json` of a whole run: resolved configuration, model, device, versions."""
     content = {
         "configuration": dict(configuration),
         "model": {"name": model.name, "sha256": model.sha256, "tasks": model.spec.name},
-        "device": model.predictor.device,
+        "device": device,
         "versions": versions(),
     }
     write_json(out / RUN_FILE, content)
@@ -142,7 +174,12 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file under a temporary name, then rename it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json_text(content), encoding="utf-8")
+
+
+def json_text(content: Mapping[str, Any]) -> str:
+    """How JSON files are written."""
+    return json.dumps(content, indent=2) + "\n"
 
 
 def versions() -> dict[str, str]:

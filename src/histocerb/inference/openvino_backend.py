@@ -14,20 +14,27 @@ from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
 from histocerb.core.geometry import MARGIN_PX
 from histocerb.core.tasks import CELL_PX
+from histocerb.inference.compute import Precision
 from histocerb.inference.window_heads import WindowHeads
 from histocerb.models.network import Network
 
 _TRACED_SHAPE = (CELL_PX + 2 * MARGIN_PX, CELL_PX + 2 * MARGIN_PX, 3)
 """The smallest window: tracing runs the module once in PyTorch; the graph is reshaped afterwards."""
 
-_CONFIG = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-"""float32 everywhere, so that a processor with bfloat16 finds the same objects as one without."""
+_HINTS = {Precision.FP32: "f32", Precision.BF16: "bf16"}
+"""Said always, so that a processor with bfloat16 finds the same objects as one without unless asked to."""
+
+
+def computes_in_bfloat16() -> bool:
+    """Whether this processor has instructions for bfloat16."""
+    return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 class OpenVinoPredictor:
     """Compiled graphs, kept in memory per window size and kind of output."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, precision: Precision = Precision.FP32) -> None:
+        self._config = {"INFERENCE_PRECISION_HINT": _HINTS[precision], "PERFORMANCE_HINT": "LATENCY"}
         self._network = network.eval().to("cpu")
         self._core = ov.Core()
         self._compiled: dict[tuple[int, int, int, bool], Any] = {}
@@ -51,7 +58,9 @@ class OpenVinoPredictor:
         key = (*image.shape[:2], margin_px, quantised)
         if key not in self._compiled:
             heads = WindowHeads(self._network, margin_px, quantised=quantised)
-            self._compiled[key] = self._core.compile_model(_converted(heads, image.shape), "CPU", _CONFIG)
+            self._compiled[key] = self._core.compile_model(
+                _converted(heads, image.shape), "CPU", self._config
+            )
         outputs = self._compiled[key]([np.ascontiguousarray(image)[None]])
         return {head.name: np.array(outputs[index]) for index, head in enumerate(self._network.spec.heads)}
 

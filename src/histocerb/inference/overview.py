@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image
 
@@ -64,9 +65,11 @@ class _RowGroup:
     @property
     def colours(self) -> npt.NDArray[np.uint8]:
         """N x 3."""
-        kinds, names = self.rows["kind"].to_pylist(), self.rows["class"].to_pylist()
-        shades = [colour(str(name or kind)) for kind, name in zip(kinds, names, strict=True)]
-        return np.array(shades, np.uint8)
+        kind = str(self.rows["kind"][0].as_py())
+        names: Any = self.rows["class"].combine_chunks()
+        codes = np.asarray(pc.fill_null(names.indices, len(names.dictionary)), np.int64)
+        shades = [colour(str(name)) for name in [*names.dictionary.to_pylist(), kind]]
+        return np.array(shades, np.uint8)[codes]
 
     @property
     def centres(self) -> npt.NDArray[np.float64]:

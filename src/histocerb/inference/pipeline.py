@@ -1,12 +1,13 @@
 """Reading, network, storing and settling at the same time, with bounded queues.
 
-Windows are read ahead by a few threads, go through the network in the calling thread in their order, are
-stored by a second thread, and what becomes possible by that is settled by a third. The first error of any
-stage ends all of them and is raised in the calling thread.
+Windows are read ahead by a few threads, go through the network in their order, as many at a time as it
+takes, are stored by one thread, and what becomes possible by that is settled by some others. The first error
+of any stage ends all of them and is raised in the calling thread.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +26,8 @@ from histocerb.inference.protocol import HeadMaps
 
 Image = npt.NDArray[np.uint8]
 
+_MOST_SETTLERS = 16
+
 
 @dataclass(frozen=True)
 class WorkSettings:
@@ -34,6 +37,8 @@ class WorkSettings:
         readers: threads that read windows.
         queue: windows that may wait before the network, and after it.
         tile_windows: side of a post-processing tile in windows.
+        settlers: threads that find objects; 0: one per core, at most 16.
+        cache_mb: decoded maps in memory.
     """
 
     __pydantic_config__ = STRICT
@@ -41,11 +46,21 @@ class WorkSettings:
     readers: int = 2
     queue: int = 4
     tile_windows: int = 2
+    settlers: int = 0
+    cache_mb: int = 64
 
     def __post_init__(self) -> None:
-        for name in ("readers", "queue", "tile_windows"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"expected {name} of at least 1, found {getattr(self, name)}; raise it")
+        for name in ("readers", "queue", "tile_windows", "settlers", "cache_mb"):
+            least = 0 if name == "settlers" else 1
+            if getattr(self, name) < least:
+                raise UsageError(
+                    f"expected {name} of at least {least}, found {getattr(self, name)}; raise it"
+                )
+
+    @property
+    def settling_threads(self) -> int:
+        """Threads that find objects, on this machine."""
+        return self.settlers or min(os.cpu_count() or 1, _MOST_SETTLERS)
 
 
 @dataclass(frozen=True)
@@ -54,15 +69,17 @@ class Stages:
 
     Attributes:
         read: gives its image; called from several threads.
-        predict: gives its maps; called from the calling thread, in the order of windows.
+        predict: gives its maps; called from `parallel` threads, begun in the order of windows.
         store: keeps them and says which tiles became ready; called from one thread, in that order.
-        settle: works on a ready tile; called from one thread, in the order in which they became ready.
+        settle: works on a ready tile; called from several threads.
+        parallel: windows that the network takes at a time.
     """
 
     read: Callable[[Window], Image]
     predict: Callable[[Image], HeadMaps]
     store: Callable[[Window, HeadMaps], list[Region]]
     settle: Callable[[Region], None]
+    parallel: int = 1
 
 
 @dataclass
@@ -99,12 +116,17 @@ def run_windows(
         Exception: whatever the first failing stage raised.
     """
     readers = ThreadPoolExecutor(settings.readers, "histocerb-read")
+    network = ThreadPoolExecutor(stages.parallel, "histocerb-network")
     keeper = ThreadPoolExecutor(1, "histocerb-store")
-    settler = ThreadPoolExecutor(1, "histocerb-settle")
+    settler = ThreadPoolExecutor(settings.settling_threads, "histocerb-settle")
     settled = deque(settler.submit(stages.settle, tile) for tile in ready)
     stored: deque[Future[list[Region]]] = deque()
+    predicted: deque[tuple[Window, Future[HeadMaps]]] = deque()
 
-    def keep_up(waiting: int) -> None:
+    def keep_up(predicting: int, waiting: int) -> None:
+        while len(predicted) > predicting:
+            window, maps = predicted.popleft()
+            stored.append(keeper.submit(stages.store, window, maps.result()))
         while stored and (len(stored) > waiting or stored[0].done()):
             settled.extend(settler.submit(stages.settle, tile) for tile in stored.popleft().result())
         while settled and settled[0].done():
@@ -112,14 +134,18 @@ def run_windows(
 
     try:
         for window, image in _read_ahead(windows, stages.read, readers, settings.readers + settings.queue):
-            stored.append(keeper.submit(stages.store, window, stages.predict(image)))
-            keep_up(settings.queue)
-        keep_up(0)
+            predicted.append((window, network.submit(stages.predict, image)))
+            keep_up(stages.parallel, settings.queue)
+        keep_up(0, 0)
         for future in settled:
             future.result()
     finally:
         readers.shutdown(wait=True, cancel_futures=True)
-        keeper.shutdown(wait=True)  # what the network has done is kept, also when something else has failed
+        network.shutdown(wait=True, cancel_futures=True)
+        for window, maps in predicted:  # what the network has done is kept, also when something else failed
+            if not maps.cancelled() and maps.exception() is None:
+                keeper.submit(stages.store, window, maps.result())
+        keeper.shutdown(wait=True)
         settler.shutdown(wait=True, cancel_futures=True)
 
 

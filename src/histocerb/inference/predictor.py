@@ -1,45 +1,38 @@
-"""Which device runs a network, and how."""
+"""The predictor of a device."""
 
 from __future__ import annotations
 
 import importlib.util
-import re
-
-import torch
 
 from histocerb.core.errors import UsageError
+from histocerb.inference.backoff import Backoff
+from histocerb.inference.compute import Compute, Precision, resolve
 from histocerb.inference.protocol import Predictor
 from histocerb.inference.torch_backend import TorchPredictor
 from histocerb.models.network import Network
 
 
-def resolve_device(device: str) -> str:
-    """`auto`, `cpu`, `cuda` or `cuda:i` to `cpu` or `cuda:i`.
+def make_predictor(network: Network, compute: Compute | None = None) -> Predictor:
+    """The fastest installed way: OpenVINO or PyTorch on a CPU, PyTorch on a GPU.
+
+    Args:
+        network: is moved to the device.
+        compute: how; its first device is taken. None: the best device there is.
 
     Raises:
-        UsageError: Another word, or a GPU that is not there.
+        UsageError: The processor does not compute in the precision.
     """
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if device == "auto":
-        return "cuda:0" if count else "cpu"
-    if device == "cpu":
-        return device
-    match = re.fullmatch(r"cuda(?::(\d+))?", device)
-    if match is None:
-        raise UsageError(f"expected --device auto, cpu, cuda or cuda:0, got {device!r}; use --device auto")
-    index = int(match.group(1) or 0)
-    if index >= count:
+    compute = compute or resolve()
+    device = compute.devices[0]
+    if device != "cpu":
+        return Backoff(TorchPredictor(network, device, compute.precision), compute.batch)
+    if importlib.util.find_spec("openvino") is None:
+        return TorchPredictor(network, device, compute.precision)
+    from histocerb.inference.openvino_backend import OpenVinoPredictor, computes_in_bfloat16
+
+    if compute.precision is Precision.BF16 and not computes_in_bfloat16():
         raise UsageError(
-            f"--device {device} needs a CUDA GPU of that number, found {count}; use --device cpu or auto"
+            "expected a CPU that computes in bfloat16 for --precision bf16, found one that does not, where "
+            "it would have no effect; use --precision auto"
         )
-    return f"cuda:{index}"
-
-
-def make_predictor(network: Network, device: str = "auto") -> Predictor:
-    """The fastest installed way: OpenVINO or PyTorch on a CPU, PyTorch in bfloat16 on a GPU."""
-    resolved = resolve_device(device)
-    if resolved == "cpu" and importlib.util.find_spec("openvino") is not None:
-        from histocerb.inference.openvino_backend import OpenVinoPredictor
-
-        return OpenVinoPredictor(network)
-    return TorchPredictor(network, resolved, bfloat16=resolved != "cpu")
+    return OpenVinoPredictor(network, compute.precision)

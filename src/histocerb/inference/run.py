@@ -73,13 +73,18 @@ class SlideRun:
         with self.clock.measure("tissue"):
             mask = tissue_mask(self._slide)
             windows = tissue_windows(self._grid, mask)
-        canvas = Canvas(self.work_folder, self._model.spec, self._grid)
+        cache_bytes = self._settings.cache_mb << 20
+        canvas = Canvas(self.work_folder, self._model.spec, self._grid, cache_bytes)
         tracker = TileTracker(self._grid, windows, self._settings.tile_windows)
         tiles = tracker.tiles()
+
+        def tell(done: int) -> None:
+            self._tell(Stage.OBJECTS, done, len(tiles))
+
         with closing(ObjectFinder(self._model.spec, canvas, made)) as finder:
             self._predict(canvas, windows, tracker, finder, check)
             with self.clock.measure("objects"):
-                finder.finish(tiles, lambda done: self._tell(Stage.OBJECTS, done, len(tiles)))
+                finder.finish(tiles, tell, self._settings.settling_threads)
             manifest = self._write(canvas, finder, begun, made)
         return replace(
             manifest,
@@ -131,7 +136,8 @@ class SlideRun:
                 finder.settle(tile)
 
         self._tell(Stage.WINDOWS, done, len(windows))
-        run_windows(missing, ready, Stages(read, predict, store, settle), self._settings)
+        stages = Stages(read, predict, store, settle, self._model.parallel)
+        run_windows(missing, ready, stages, self._settings)
 
     def _write(self, canvas: Canvas, finder: ObjectFinder, begun: Manifest, folder: Path) -> Manifest:
         """Tables and picture; counts and areas go into the manifest."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,6 +13,7 @@ import pyarrow as pa
 
 from histocerb.analysis.objects import read_objects
 from histocerb.analysis.tissue import read_tissue
+from histocerb.core.errors import OutputError
 from histocerb.inference import work
 from histocerb.inference.canvas import DamagedMapsError
 from histocerb.inference.lease import Lease
@@ -21,6 +23,7 @@ from histocerb.inference.progress import Progress, no_progress
 from histocerb.inference.run import SlideRun
 from histocerb.inference.tables import OBJECTS_FILE, TISSUE_FILE
 from histocerb.slides.reader import Slide
+from histocerb.slides.remote import Place
 
 _LOG = logging.getLogger(__name__)
 
@@ -33,24 +36,34 @@ class SlideResult:
     """A complete result folder.
 
     Attributes:
-        folder: where it is.
+        folder: where it is, on this machine or in a store.
         manifest: what was done.
         skipped: True when an earlier run had made it.
     """
 
-    folder: Path
+    folder: Place
     manifest: Manifest
     skipped: bool = False
 
     @cached_property
     def objects(self) -> pa.Table:
         """Rows of `objects.parquet`."""
-        return read_objects(self.folder / OBJECTS_FILE)
+        return read_objects(self._local / OBJECTS_FILE)
 
     @cached_property
     def tissue(self) -> pa.Table:
         """Rows of `tissue.parquet`."""
-        return read_tissue(self.folder / TISSUE_FILE)
+        return read_tissue(self._local / TISSUE_FILE)
+
+    @property
+    def _local(self) -> Path:
+        if isinstance(self.folder, Path):
+            return self.folder
+        raise OutputError(f"{self.folder}: expected a result on this machine, found a URL; copy it first")
+
+
+def _nothing(work_folder: Path) -> None:
+    """Nothing was done elsewhere."""
 
 
 def segment_slide(
@@ -61,6 +74,7 @@ def segment_slide(
     *,
     overwrite: bool = False,
     progress: Progress = no_progress,
+    take_up: Callable[[Path], None] = _nothing,
 ) -> SlideResult:
     """Find everything on a slide and write its result folder.
 
@@ -74,6 +88,7 @@ def segment_slide(
         settings: how the work is laid out.
         overwrite: replace a complete result, be it of the same or of other inputs.
         progress: told how far it is.
+        take_up: called with the work folder when work begins, to put in it what was done elsewhere.
 
     Raises:
         InWorkError: Another process works on this folder, or took it over.
@@ -92,6 +107,7 @@ def segment_slide(
         try:
             work_folder = work.begin(folder, begun.key, lease)
             write_manifest(folder, begun)
+            take_up(work_folder)
             run = SlideRun(slide, model, work_folder, settings or WorkSettings(), progress)
             manifest = replace(_finish(run, begun, folder, lease), status=Status.DONE)
             write_manifest(folder, manifest)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ import pyarrow as pa
 
 from histocerb.core.geometry import WINDOW_OUTPUT_PX
 from histocerb.core.instances import InstanceTable
-from histocerb.core.wkb import decode_polygons, encode_polygons
+from histocerb.core.outlines import Outlines
 
 Cell = tuple[int, int]
 """(column, row) of a square of WINDOW_OUTPUT_PX working pixels."""
@@ -30,7 +31,7 @@ _FIELDS: list[pa.Field[Any]] = [
     pa.field("area_px", pa.float64()),
     pa.field("place", pa.list_(pa.float64(), 6)),
     pa.field("first_px", pa.list_(pa.int64(), 2)),
-    pa.field("geometry", pa.binary()),
+    pa.field("geometry", pa.list_(pa.list_(pa.list_(pa.float64(), 2)))),
 ]
 _SCHEMA = pa.schema(_FIELDS)
 
@@ -44,7 +45,7 @@ class _Batches:
 
 
 class Spill:
-    """Objects of one kind, in an Arrow IPC file; written by one thread, then read."""
+    """Objects of one kind, in an Arrow IPC file; written, by several threads if need be, then read."""
 
     def __init__(self, path: Path, kind: str, classes: tuple[str, ...]) -> None:
         self.kind = kind
@@ -53,6 +54,7 @@ class Spill:
         self._writer = pa.ipc.new_file(str(path), _SCHEMA)
         self._cells: dict[Cell, _Batches] = {}
         self._written = 0
+        self._lock = Lock()
         self._file: pa.OSFile | None = None
         self._reader: Any = None
 
@@ -65,11 +67,13 @@ class Spill:
         owners, member = np.unique(cells, axis=0, return_inverse=True)
         for index, (column, row) in enumerate(owners):
             rows = np.flatnonzero(member == index)
-            self._writer.write_batch(_to_batch(table.select(rows)))
-            known = self._cells.get((int(column), int(row)), _Batches([], 0))
-            self._cells[int(column), int(row)] = _Batches(
-                [*known.numbers, self._written], known.rows + len(rows)
-            )
+            self._append((int(column), int(row)), _to_batch(table.select(rows)))
+
+    def _append(self, cell: Cell, batch: pa.RecordBatch) -> None:
+        with self._lock:
+            self._writer.write_batch(batch)
+            known = self._cells.get(cell, _Batches([], 0))
+            self._cells[cell] = _Batches([*known.numbers, self._written], known.rows + len(batch))
             self._written += 1
 
     def seal(self) -> None:
@@ -116,7 +120,7 @@ def _to_batch(table: InstanceTable) -> pa.RecordBatch:
         pa.array(table.area_px),
         _fixed_lists(place),
         _fixed_lists(table.first_px),
-        encode_polygons(table.outlines),
+        _nested(table.outlines),
     ]
     return pa.record_batch(columns, schema=_SCHEMA)
 
@@ -143,5 +147,20 @@ def _to_table(batch: pa.RecordBatch, kind: str, classes: tuple[str, ...]) -> Ins
         area_px=column("area_px"),
         bbox=place[:, 2:],
         first_px=column("first_px"),
-        outlines=decode_polygons(batch.column("geometry")),
+        outlines=_outlines(batch.column("geometry")),
     )
+
+
+def _nested(outlines: Outlines) -> pa.Array[Any]:
+    """Per object its rings, per ring its points."""
+    rings = pa.ListArray.from_arrays(
+        pa.array(outlines.ring_offsets, pa.int32()), _fixed_lists(outlines.points)
+    )
+    return pa.ListArray.from_arrays(pa.array(outlines.object_offsets, pa.int32()), rings)
+
+
+def _outlines(objects: Any) -> Outlines:
+    """The inverse of `_nested`."""
+    rings = objects.values
+    points = np.asarray(rings.values.values).reshape(-1, 2)
+    return Outlines(points, *(np.asarray(lists.offsets, np.int64) for lists in (rings, objects)))

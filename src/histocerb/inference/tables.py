@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,7 +85,7 @@ def write_objects(path: Path, found: FoundObjects, progress: Callable[[int], Non
         ) as writer,
     ):
         for task in found.spec.objects:
-            for group in _row_groups(found, task):
+            for group in _ahead(_row_groups(found, task)):
                 writer.write_table(group, row_group_size=max(1, len(group)))
                 counts = add_counts(counts, count_objects(group))
                 progress(len(group))
@@ -97,6 +98,15 @@ def write_tissue(path: Path, found: FoundObjects) -> pa.Table:
     with whole_file(path) as temporary:
         pq.write_table(rows, temporary, compression="zstd")
     return rows
+
+
+def _ahead(groups: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The same, each one made while the one before is written."""
+    with ThreadPoolExecutor(1, "histocerb-tables") as maker:
+        waiting = maker.submit(next, groups, None)
+        while (group := waiting.result()) is not None:
+            waiting = maker.submit(next, groups, None)
+            yield group
 
 
 def _row_groups(found: FoundObjects, task: Task) -> Iterator[pa.Table]:

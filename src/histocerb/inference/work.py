@@ -33,8 +33,10 @@ WORK_FOLDER = ".work"
 _KEY_FILE = "key"
 _TRY_PREFIX = "try-"
 _SPACE_ERRORS = (errno.ENOSPC, errno.EDQUOT)
-_RESULTS = (OBJECTS_FILE, TISSUE_FILE, OVERVIEW_FILE)
-_END_BYTES = 1 << 16
+RESULTS = (OBJECTS_FILE, TISSUE_FILE, OVERVIEW_FILE)
+"""Files of a complete result, besides its manifest."""
+END_BYTES = 1 << 16
+"""Checksums of results cover so much at both ends."""
 
 
 def finished(folder: Path, key: str, *, overwrite: bool) -> Manifest | None:
@@ -51,17 +53,26 @@ def finished(folder: Path, key: str, *, overwrite: bool) -> Manifest | None:
     try:
         manifest = read_manifest(folder)
     except OutputError:
-        if _key(folder / WORK_FOLDER) == key or not any((folder / name).exists() for name in _RESULTS):
+        if _key(folder / WORK_FOLDER) == key or not any((folder / name).exists() for name in RESULTS):
             return None
         raise
     if manifest is None or manifest.status is not Status.DONE:
         return None
+    check_key(manifest, key, str(folder))
+    return manifest if all(_is_intact(folder / name, manifest.files.get(name)) for name in RESULTS) else None
+
+
+def check_key(manifest: Manifest, key: str, where: str) -> None:
+    """See that a complete result is of the same inputs.
+
+    Raises:
+        OutputError: It is not.
+    """
     if manifest.key != key:
         raise OutputError(
             f"expected an empty folder or a result of the same slide, model and parameters, found "
-            f"another one in {folder}; use --overwrite or another --out"
+            f"another one in {where}; use --overwrite or another --out"
         )
-    return manifest if all(_is_intact(folder / name, manifest.files.get(name)) for name in _RESULTS) else None
 
 
 @contextmanager
@@ -78,7 +89,7 @@ def held(folder: Path) -> Iterator[Lease]:
 def begin(folder: Path, key: str, lease: Lease) -> Path:
     """Remove older results and give the work folder, with what an interrupted run of the same key left."""
     remove_partial_files(folder)
-    for name in (MANIFEST_FILE, *_RESULTS):
+    for name in (MANIFEST_FILE, *RESULTS):
         (folder / name).unlink(missing_ok=True)
     work = folder / WORK_FOLDER
     if _key(work) != key:
@@ -107,9 +118,9 @@ def publish(made: Path, folder: Path, lease: Lease) -> dict[str, dict[str, int]]
     Raises:
         InWorkError: The slide was taken over by another process; nothing is moved.
     """
-    prints = {name: _ends(made / name) for name in _RESULTS}
+    prints = {name: ends(made / name) for name in RESULTS}
     lease.check()
-    for name in _RESULTS:
+    for name in RESULTS:
         os.replace(made / name, folder / name)
     sync_folder(folder)
     return prints
@@ -166,7 +177,7 @@ def _clear(work: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _ends(path: Path) -> dict[str, int]:
+def ends(path: Path) -> dict[str, int]:
     """Size of a file and CRC-32 of its beginning and end.
 
     Results are forced to disk before the manifest names them; this finds what is cut off or zeroed all the
@@ -174,8 +185,8 @@ def _ends(path: Path) -> dict[str, int]:
     """
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
-        checksum = zlib.crc32(file.read(_END_BYTES))
-        file.seek(max(0, size - _END_BYTES))
+        checksum = zlib.crc32(file.read(END_BYTES))
+        file.seek(max(0, size - END_BYTES))
         return {"bytes": size, "ends_crc32": zlib.crc32(file.read(), checksum)}
 
 
@@ -183,4 +194,4 @@ def _is_intact(path: Path, expected: dict[str, int] | None) -> bool:
     """True where a file is as the manifest says; what it says nothing of (0.1.0) only has to be there."""
     if not path.exists():
         return False
-    return expected is None or _ends(path) == expected
+    return expected is None or ends(path) == expected

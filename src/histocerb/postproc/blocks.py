@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from threading import Lock
 from typing import Protocol
 
 import numpy as np
@@ -22,7 +23,7 @@ from histocerb.core.geometry import Region
 from histocerb.core.instances import InstanceTable
 from histocerb.core.tasks import Task
 from histocerb.postproc.compiled import I32, I64, Bool
-from histocerb.postproc.components import bounding_boxes, components
+from histocerb.postproc.components import reached
 from histocerb.postproc.maps import TaskMaps, factor
 from histocerb.postproc.seams import CutUnit, Group, Place, Seams
 from histocerb.postproc.segmenter import Segmenter, find_objects
@@ -45,8 +46,8 @@ class Stitcher:
     """Finds the objects of one task, tile by tile in any order.
 
     A tile may be added as soon as its maps and those of the `halo_px` around it are final. Tiles must not
-    overlap; one whose maps are zero may be left out. Not for several threads at a time. Between tiles its
-    state can be stored.
+    overlap; one whose maps are zero may be left out. Several threads may add tiles at a time. Between tiles
+    its state can be stored.
 
     Attributes:
         bounds: the slide in pixels of the task's maps.
@@ -69,6 +70,7 @@ class Stitcher:
         self._by = factor(task.postproc)
         self._segmenter = Segmenter(task.postproc)
         self._seams = Seams()
+        self._lock = Lock()
         self.bounds = self._at_task(Region(0, 0, *size))
         self.halo_px = self._segmenter.halo_px
 
@@ -87,14 +89,13 @@ class Stitcher:
         crop = core.grow(self.halo_px).intersect(self.bounds)
         maps = self._source.read(crop)
         mask = self._segmenter.units(maps)
-        units, count = components(mask[core.slices(crop)])
-        cut = self._cut_units(mask, units, count, core, crop)
+        cut, units = self._cut_units(mask, core, crop)
         wanted = np.zeros(maps.shape, np.bool_)
-        whole = np.ones(count + 1, np.bool_)
-        whole[[0, *cut]] = False
-        wanted[core.slices(crop)] = whole[units]
-        found = [self._table(maps, crop, wanted)]
-        return InstanceTable.concat([*found, *self._joined(self._seams.add(list(cut.values())))])
+        wanted[core.slices(crop)] = mask[core.slices(crop)] & (units == 0)
+        found = self._table(maps, crop, wanted)
+        with self._lock:
+            groups = self._seams.add(cut)
+        return InstanceTable.concat([found, *self._joined(groups)])
 
     def finish(self) -> Iterator[InstanceTable]:
         """The objects at the border of tiles that were left out; afterwards nothing is open any more."""
@@ -122,22 +123,23 @@ class Stitcher:
         frame = Frame(*self._size, self._by, crop.x, crop.y)
         return find_objects(maps, self._task, frame, wanted)
 
-    def _cut_units(
-        self, mask: Bool, units: I32, count: int, core: Region, crop: Region
-    ) -> dict[int, CutUnit]:
-        """Per number, the units of a tile that go on beyond its border."""
+    def _cut_units(self, mask: Bool, core: Region, crop: Region) -> tuple[list[CutUnit], I32]:
+        """The units of a tile that go on beyond its border, and their map, numbered from 1."""
+        crossings = list(_crossings(mask, core, crop, self.bounds))
+        pixels = np.array([(row, column) for row, column, _ in crossings], np.int64).reshape(-1, 2)
+        inner = np.ascontiguousarray(mask[core.slices(crop)])
+        units, boxes = reached(inner, pixels @ (core.width, 1))
         places: defaultdict[int, list[Place]] = defaultdict(list)
         anchors: dict[int, tuple[int, int]] = {}
-        for row, column, place in _crossings(mask, core, crop, self.bounds):
+        for row, column, place in crossings:
             unit = int(units[row, column])
             places[unit].append(place)
             anchors[unit] = (row + core.y, column + core.x)
-        if not places:
-            return {}
-        boxes = bounding_boxes(units, count)
-        return {
-            unit: CutUnit(_region(boxes[unit], core), anchors[unit], places[unit]) for unit in sorted(places)
-        }
+        found = [
+            CutUnit(_region(box, core), anchors[unit], places[unit])
+            for unit, box in enumerate(boxes, start=1)
+        ]
+        return found, units
 
     def _joined(self, groups: Sequence[Group]) -> Iterator[InstanceTable]:
         """The objects of complete groups, neighbours together."""
@@ -159,11 +161,9 @@ class Stitcher:
             box = box.union(group.box)
         crop = box.grow(self.halo_px).intersect(self.bounds)
         maps = self._source.read(crop)
-        units, count = components(self._segmenter.units(maps))
-        chosen = np.zeros(count + 1, np.bool_)
-        for group in batch:
-            chosen[units[group.anchor[0] - crop.y, group.anchor[1] - crop.x]] = True
-        return self._table(maps, crop, chosen[units])
+        anchors = np.array([group.anchor for group in batch], np.int64) - (crop.y, crop.x)
+        units, _ = reached(self._segmenter.units(maps), anchors @ (crop.width, 1))
+        return self._table(maps, crop, units > 0)
 
 
 def _region(box: I64, core: Region) -> Region:

@@ -7,9 +7,9 @@ in raster order of their first pixel. That order does not change when an image i
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from histocerb.postproc.compiled import I32, I64, U8, Bool, compiled
+from histocerb.postproc.runs import Runs, find_runs
 
 
 def regions(values: U8 | I32, zero_too: bool = False) -> tuple[I32, int]:
@@ -22,10 +22,8 @@ def regions(values: U8 | I32, zero_too: bool = False) -> tuple[I32, int]:
     Returns:
         H x W int32 region numbers, and how many there are.
     """
-    if not values.size:
-        return np.zeros(values.shape, np.int32), 0
-    labels, count = _label(values.ravel(), values.shape[1], zero_too)
-    return labels.reshape(values.shape), count
+    runs = find_runs(values, zero_too)
+    return runs.paint(), runs.count
 
 
 def components(mask: Bool) -> tuple[I32, int]:
@@ -33,103 +31,67 @@ def components(mask: Bool) -> tuple[I32, int]:
     return regions(np.ascontiguousarray(mask).view(np.uint8))
 
 
-def areas(labels: I32, count: int) -> I64:
-    """Pixels per label: count + 1 int64, entry 0 is the background."""
-    return _areas(labels.ravel(), count)
+def large_components(mask: Bool, least_px: float) -> tuple[I32, I64]:
+    """Components of at least `least_px` pixels: their map, and flat indices of their first pixels."""
+    return large_regions(np.ascontiguousarray(mask).view(np.uint8), least_px)
 
 
-def renumber(labels: I32, keep: npt.NDArray[np.bool_]) -> tuple[I32, I64]:
+def large_regions(values: U8 | I32, least_px: float) -> tuple[I32, I64]:
+    """Regions of at least `least_px` pixels, value 0 apart: their map, and their first pixels."""
+    runs = find_runs(values)
+    return _kept(runs, runs.areas() >= least_px)
+
+
+def renumber(labels: I32, keep: Bool) -> tuple[I32, I64]:
     """Drop the labels whose entry in `keep` (one per label, entry 0 for the background) is False.
 
     Returns:
         The map, changed in place, with the others numbered 1, 2, ... in their old order, and their old
         numbers.
     """
-    keep[0] = False
-    lookup = (np.cumsum(keep) * keep).astype(np.int32)
-    _translate(labels.ravel(), lookup)
+    _translate(labels.ravel(), _numbers(keep))
     return labels, np.flatnonzero(keep)
 
 
-def drop_small(labels: I32, count: int, least_px: float) -> tuple[I32, int]:
-    """Drop labels of fewer than `least_px` pixels (in place) and number the others anew."""
-    labels, kept = renumber(labels, areas(labels, count) >= least_px)
-    return labels, len(kept)
-
-
-def large_components(mask: Bool, least_px: float) -> tuple[I32, int]:
-    """Components of at least `least_px` pixels."""
-    return drop_small(*components(mask), least_px)
-
-
-def largest_pieces(labels: I32, count: int) -> tuple[I32, I64]:
+def largest_pieces(labels: I32, count: int) -> tuple[I32, I64, I64]:
     """Make every label one 4-connected region: its largest piece, the first in raster order of equal ones.
 
     Returns:
-        A new map, numbered in raster order of the first pixels, and per object its number in `labels`.
+        A new map, numbered in raster order of the first pixels, and per object its number in `labels` and
+        the flat index of its first pixel.
     """
-    pieces, number = regions(labels)
-    value, size = _describe(pieces.ravel(), labels.ravel(), number)
-    pieces, kept = renumber(pieces, _largest(value, size, count))
-    return pieces, value[kept]
+    runs = find_runs(labels)
+    value = labels.ravel()[runs.first()].astype(np.int64)
+    keep = _largest(value, runs.areas(), count)
+    pieces, first = _kept(runs, keep)
+    return pieces, value[keep[1:]], first
 
 
-def first_pixels(labels: I32, count: int) -> I64:
-    """Flat index of the first pixel of each label in raster order: `count` int64."""
-    return _first(labels.ravel(), count)
+def reached(mask: Bool, seeds: I64) -> tuple[I32, I64]:
+    """The components of a mask that hold given pixels, at a cost that does not grow with the others.
+
+    Args:
+        mask: H x W, C-contiguous.
+        seeds: K flat indices of pixels of the mask.
+
+    Returns:
+        H x W int32, the components numbered 1, 2, ... in the order of their first seed, 0 elsewhere; and
+        left, top, right, bottom of each (half-open).
+    """
+    labels = np.zeros(mask.shape, np.int32)
+    boxes = _reach(mask.ravel(), mask.shape[1], seeds, labels.ravel())
+    return labels, boxes
 
 
-def bounding_boxes(labels: I32, count: int) -> I64:
-    """Left, top, right, bottom per label (half-open): count + 1 x 4 int64, row 0 is unused."""
-    return _boxes(labels, count)
+def _kept(runs: Runs, keep: Bool) -> tuple[I32, I64]:
+    numbers = _numbers(keep)
+    return runs.paint(numbers), runs.first()[keep[1:]]
 
 
-@compiled
-def _root(parent: I32, pixel: int) -> int:
-    while parent[pixel] != pixel:
-        parent[pixel] = parent[parent[pixel]]
-        pixel = parent[pixel]
-    return pixel
-
-
-@compiled
-def _label(values: U8 | I32, width: int, zero_too: bool) -> tuple[I32, int]:
-    """Union-find in the result: an entry points to an earlier pixel, a root (first pixel) to itself."""
-    parent = np.empty(values.size, np.int32)
-    for row in range(values.size // width):
-        for pixel in range(row * width, (row + 1) * width):
-            value = values[pixel]
-            if value == 0 and not zero_too:
-                parent[pixel] = -1
-                continue
-            up = row > 0 and values[pixel - width] == value
-            left = pixel > row * width and values[pixel - 1] == value
-            if not up:
-                parent[pixel] = parent[pixel - 1] if left else pixel
-                continue
-            parent[pixel] = parent[pixel - width]
-            if left and values[pixel - width - 1] != value:
-                a, b = _root(parent, pixel - 1), _root(parent, pixel - width)
-                parent[max(a, b)] = min(a, b)
-    count = 0
-    for pixel in range(values.size):
-        before = parent[pixel]
-        if before == -1:
-            parent[pixel] = 0
-        elif before == pixel:
-            count += 1
-            parent[pixel] = count
-        else:
-            parent[pixel] = parent[before]
-    return parent, count
-
-
-@compiled
-def _areas(labels: I32, count: int) -> I64:
-    total = np.zeros(count + 1, np.int64)
-    for label in labels:
-        total[label] += 1
-    return total
+def _numbers(keep: Bool) -> I32:
+    """New numbers of what is kept, 0 for the others; entry 0 of `keep` is set to False."""
+    keep[0] = False
+    return (np.cumsum(keep) * keep).astype(np.int32)
 
 
 @compiled
@@ -139,48 +101,45 @@ def _translate(labels: I32, lookup: I32) -> None:
 
 
 @compiled
-def _describe(pieces: I32, labels: I32, number: int) -> tuple[I64, I64]:
-    value, size = np.zeros(number + 1, np.int64), np.zeros(number + 1, np.int64)
-    for pixel in range(pieces.size):
-        value[pieces[pixel]] = labels[pixel]
-        size[pieces[pixel]] += 1
-    return value, size
-
-
-@compiled
 def _largest(value: I64, size: I64, count: int) -> Bool:
+    """Which regions are the largest of their label; region k has entry k - 1 of `value` and k of `size`."""
     best = np.zeros(count + 1, np.int64)
-    for piece in range(1, value.size):
-        label = value[piece]
+    for piece in range(1, size.size):
+        label = value[piece - 1]
         if best[label] == 0 or size[piece] > size[best[label]]:
             best[label] = piece
-    keep = np.zeros(value.size, np.bool_)
+    keep = np.zeros(size.size, np.bool_)
     keep[best] = True
     return keep
 
 
 @compiled
-def _first(labels: I32, count: int) -> I64:
-    first = np.full(count, -1, np.int64)
-    for pixel in range(labels.size):
-        label = labels[pixel]
-        if label and first[label - 1] < 0:
-            first[label - 1] = pixel
-    return first
-
-
-@compiled
-def _boxes(labels: I32, count: int) -> I64:
-    boxes = np.zeros((count + 1, 4), np.int64)
-    for row in range(labels.shape[0]):
-        for column in range(labels.shape[1]):
-            label = labels[row, column]
-            if label == 0:
-                continue
-            box = boxes[label]
-            if box[3] == 0:
-                box[0], box[1] = column, row
-            box[0] = min(box[0], column)
-            box[2] = max(box[2], column + 1)
-            box[3] = row + 1
-    return boxes
+def _reach(mask: Bool, width: int, seeds: I64, labels: I32) -> I64:
+    boxes, count = np.empty((len(seeds), 4), np.int64), 0
+    stack = np.empty(1024, np.int64)
+    for seed in seeds:
+        if labels[seed]:
+            continue
+        box = boxes[count]
+        count += 1
+        box[0], box[1], box[2], box[3] = seed % width, seed // width, 0, 0
+        labels[seed], stack[0], depth = count, seed, 1
+        while depth:
+            depth -= 1
+            pixel = stack[depth]
+            row, column = pixel // width, pixel % width
+            box[0], box[1] = min(box[0], column), min(box[1], row)
+            box[2], box[3] = max(box[2], column + 1), max(box[3], row + 1)
+            if depth + 4 > stack.size:
+                stack = np.append(stack, np.empty(stack.size, np.int64))
+            for near, inner in (
+                (pixel - width, row > 0),
+                (pixel - 1, column > 0),
+                (pixel + 1, column + 1 < width),
+                (pixel + width, pixel + width < mask.size),
+            ):
+                if inner and mask[near] and labels[near] == 0:
+                    labels[near] = count
+                    stack[depth] = near
+                    depth += 1
+    return boxes[:count].copy()

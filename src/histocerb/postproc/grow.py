@@ -26,13 +26,7 @@ import numpy.typing as npt
 
 from histocerb.core.tasks import PostprocParams
 from histocerb.postproc.compiled import I32, I64, U8, Bool, compiled
-from histocerb.postproc.components import (
-    drop_small,
-    first_pixels,
-    large_components,
-    largest_pieces,
-    regions,
-)
+from histocerb.postproc.components import large_components, large_regions, largest_pieces
 from histocerb.postproc.holes import fill_holes
 from histocerb.postproc.maps import TaskMaps, cutoff
 
@@ -62,9 +56,8 @@ def label_objects(maps: TaskMaps, params: PostprocParams) -> tuple[I32, I64]:
         one pixel of its unit.
     """
     least_px = params.min_area_px * params.downsample**2
-    seeds, count = large_components(_foreground(maps, params), least_px)
-    anchors = first_pixels(seeds, count)
-    labels, origin = largest_pieces(_grown(seeds, element(params)), count)
+    seeds, anchors = large_components(_foreground(maps, params), least_px)
+    labels, origin, _ = largest_pieces(_grown(seeds, element(params)), len(anchors))
     fill_holes(labels)
     if maps.container is not None:
         labels, pieces = _contained(labels, maps.container, least_px)
@@ -79,8 +72,8 @@ def _foreground(maps: TaskMaps, params: PostprocParams) -> Bool:
 def _contained(labels: I32, container: Bool, least_px: float) -> tuple[I32, I64]:
     """Cut objects to the container; the pieces that are large enough, and the object of each."""
     before = np.where(container, labels, 0)
-    pieces, count = drop_small(*regions(before), least_px)
-    return pieces, before.ravel()[first_pixels(pieces, count)].astype(np.int64)
+    pieces, first = large_regions(before, least_px)
+    return pieces, before.ravel()[first].astype(np.int64)
 
 
 def _grown(seeds: I32, ellipse: U8) -> I32:

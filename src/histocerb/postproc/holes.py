@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from histocerb.postproc.compiled import I32, I64, Bool, compiled
-from histocerb.postproc.components import regions
+from histocerb.postproc.runs import Runs, find_runs
 
 
 @dataclass(frozen=True)
@@ -39,17 +39,24 @@ def enclosures(labels: I32) -> Enclosures | None:
     Args:
         labels: H x W, every label one 4-connected region.
     """
-    nodes, count = regions(labels, zero_too=True)
-    if not count:
+    runs = find_runs(labels, zero_too=True)
+    owner = np.append(np.int32(0), labels.ravel()[runs.first()])
+    return enclosures_of(runs, owner)
+
+
+def enclosures_of(runs: Runs, owner: I32) -> Enclosures | None:
+    """Find the innermost object around every gap; None where nothing is enclosed.
+
+    Args:
+        runs: of all pixels.
+        owner: per region, the label of its object, 0 for gaps; entry 0 is 0. A gap may be of several regions.
+    """
+    enclosed = owner == 0
+    enclosed[runs.number[runs.at_border()]] = False
+    if not enclosed[1:].any():
         return None
-    owner, at_border = _describe(nodes, labels, count)
-    if not ((owner == 0) & ~at_border)[1:].any():
-        return None
-    flat = nodes.ravel()
-    number = _adjacent(flat, nodes.shape[1], np.zeros((0, 2), np.int32))
-    pairs = np.empty((number, 2), np.int32)
-    _adjacent(flat, nodes.shape[1], pairs)
-    starts, targets = _graph(pairs, count + 1)
+    nodes = runs.paint()
+    starts, targets = _graph(_adjacent(nodes.ravel(), nodes.shape[1]), len(owner))
     encloser = _innermost(starts, targets, owner)
     encloser[owner > 0] = 0
     return Enclosures(nodes, encloser, _touching(starts, targets, owner, encloser))
@@ -64,24 +71,16 @@ def fill_holes(labels: I32) -> None:
 
 
 @compiled
-def _describe(nodes: I32, labels: I32, count: int) -> tuple[I32, Bool]:
-    owner, at_border = np.zeros(count + 1, np.int32), np.zeros(count + 1, np.bool_)
-    height, width = nodes.shape
-    for row in range(height):
-        for column in range(width):
-            owner[nodes[row, column]] = labels[row, column]
-            if row == 0 or column == 0 or row == height - 1 or column == width - 1:
-                at_border[nodes[row, column]] = True
-    return owner, at_border
-
-
-@compiled
-def _adjacent(nodes: I32, width: int, pairs: I32) -> int:
-    """Write pairs of regions that share an edge (0 is the outside; a pair may repeat), and count them."""
-    number, write = 0, len(pairs) > 0
+def _adjacent(nodes: I32, width: int) -> I32:
+    """Pairs of regions that share an edge (0 is the outside; a pair may repeat)."""
+    pairs = np.empty((max(1024, nodes.size // 32), 2), np.int32)
+    number, height = 0, nodes.size // width
     last_a, last_b = np.int64(-1), np.int64(-1)
-    height = nodes.size // width
     for row in range(height):
+        if number + 3 * width > len(pairs):
+            larger = np.empty((2 * len(pairs) + 3 * width, 2), np.int32)
+            larger[:number] = pairs[:number]
+            pairs = larger
         for column in range(width):
             pixel = row * width + column
             a = np.int64(nodes[pixel])
@@ -93,11 +92,10 @@ def _adjacent(nodes: I32, width: int, pairs: I32) -> int:
                 continue
             for b in (beyond, right, below):
                 if a != b and (a != last_a or b != last_b):
-                    if write:
-                        pairs[number, 0], pairs[number, 1] = a, b
+                    pairs[number, 0], pairs[number, 1] = a, b
                     number += 1
                     last_a, last_b = a, b
-    return number
+    return pairs[:number].copy()
 
 
 @compiled

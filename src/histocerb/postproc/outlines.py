@@ -22,9 +22,10 @@ def trace(labels: I32, count: int) -> Outlines:
     owner, starts = np.empty(corners // 4, np.int32), np.empty(corners // 4 + 1, np.int64)
     number = _walk_all(flat, width, points, owner, starts)
     rings = Outlines(points.astype(np.float64), starts[: number + 1], np.arange(number + 1))
-    in_order = rings.select(np.argsort(owner[:number], kind="stable"))
+    if np.any(np.diff(owner[:number]) < 0):
+        rings = rings.select(np.argsort(owner[:number], kind="stable"))
     per_object = np.bincount(owner[:number], minlength=count + 1)[1:]
-    return Outlines(in_order.points, in_order.ring_offsets, offsets(per_object))
+    return Outlines(rings.points, rings.ring_offsets, offsets(per_object))
 
 
 @compiled

@@ -10,7 +10,7 @@ from histocerb.core.instances import InstanceTable
 from histocerb.core.tasks import Grouping, PostprocParams, Task
 from histocerb.postproc import grow, watershed
 from histocerb.postproc.compiled import I32, I64, Bool
-from histocerb.postproc.components import first_pixels, renumber
+from histocerb.postproc.components import renumber
 from histocerb.postproc.maps import TaskMaps
 from histocerb.postproc.table import Frame, measure
 
@@ -57,8 +57,7 @@ class Segmenter:
         """All objects of the maps."""
         if not self._watershed:
             return Labelled(*grow.label_objects(maps, self.params))
-        labels = watershed.label_objects(maps, self.params)
-        return Labelled(labels, first_pixels(labels, int(labels.max(initial=0))))
+        return Labelled(*watershed.label_objects(maps, self.params))
 
     @property
     def _watershed(self) -> bool:

@@ -19,12 +19,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from histocerb.core.outlines import offsets
 from histocerb.core.tasks import PostprocParams
 from histocerb.postproc.compiled import I32, I64, U8, Bool, compiled
-from histocerb.postproc.components import areas, components, large_components, largest_pieces
-from histocerb.postproc.holes import enclosures
+from histocerb.postproc.components import components, large_components, largest_pieces
+from histocerb.postproc.holes import enclosures_of
 from histocerb.postproc.maps import TaskMaps, cutoff
+from histocerb.postproc.runs import find_runs
 
 REACH_PX = 1
 """How far from a pixel its membership in a unit is decided: the radius of the erosion."""
@@ -35,16 +35,30 @@ def unit_mask(maps: TaskMaps, params: PostprocParams) -> Bool:
     return _eroded(maps, params) | (maps.inside > cutoff(params.marker_threshold))
 
 
-def label_objects(maps: TaskMaps, params: PostprocParams) -> I32:
-    """H x W int32: objects numbered in raster order of their first pixels."""
-    parts, count = components(_eroded(maps, params))
-    large = areas(parts, count) >= params.min_area_px
-    large[0] = False
-    within = large[parts]
-    labels, number = large_components(maps.inside > cutoff(params.marker_threshold), params.min_marker_px)
-    _fill_markers(labels, within)
-    labels[~within] = 0
-    return largest_pieces(_flooded(labels, within, maps.inside, parts, count), number)[0]
+def label_objects(maps: TaskMaps, params: PostprocParams) -> tuple[I32, I64]:
+    """H x W int32: objects numbered in raster order of their first pixels, and flat indices of these."""
+    parts, first = large_components(_eroded(maps, params), params.min_area_px)
+    within = parts > 0
+    labels, number = _markers(maps, params, within)
+    found, _, anchors = largest_pieces(_flooded(labels, parts, maps.inside, len(first)), number)
+    return found, anchors
+
+
+def _markers(maps: TaskMaps, params: PostprocParams, within: Bool) -> tuple[I32, int]:
+    """Markers with the pixels of their unit in their holes, numbered, and how many there are."""
+    runs = find_runs((maps.inside > cutoff(params.marker_threshold)).view(np.uint8), zero_too=True)
+    is_marker = runs.areas() >= params.min_marker_px
+    is_marker[1:] &= maps.inside.ravel()[runs.first()] > cutoff(params.marker_threshold)
+    is_marker[0] = False
+    owner = (np.cumsum(is_marker) * is_marker).astype(np.int32)
+    labels = runs.paint(owner)
+    found = enclosures_of(runs, owner)
+    if found is not None and _any_enclosed(
+        labels.ravel(), found.nodes.ravel(), found.encloser, within.ravel()
+    ):
+        units, _ = components(within | (labels > 0))
+        _fill(labels.ravel(), found.nodes.ravel(), found.encloser, within.ravel(), units.ravel())
+    return labels, int(is_marker.sum())
 
 
 def _eroded(maps: TaskMaps, params: PostprocParams) -> Bool:
@@ -57,17 +71,6 @@ def _eroded(maps: TaskMaps, params: PostprocParams) -> Bool:
     return eroded
 
 
-def _fill_markers(labels: I32, within: Bool) -> None:
-    """Add to each marker the pixels of its unit in its holes (in place)."""
-    found = enclosures(labels)
-    if found is None:
-        return
-    nodes, encloser = found.nodes.ravel(), found.encloser
-    if _any_enclosed(labels.ravel(), nodes, encloser, within.ravel()):
-        units, _ = components(within | (labels > 0))
-        _fill(labels.ravel(), nodes, encloser, within.ravel(), units.ravel())
-
-
 @compiled
 def _any_enclosed(labels: I32, nodes: I32, encloser: I32, within: Bool) -> bool:
     for pixel in range(labels.size):
@@ -78,6 +81,7 @@ def _any_enclosed(labels: I32, nodes: I32, encloser: I32, within: Bool) -> bool:
 
 @compiled
 def _fill(labels: I32, nodes: I32, encloser: I32, within: Bool, units: I32) -> None:
+    """Add to each marker the pixels of its unit in its holes (in place)."""
     unit_of_marker = np.zeros(len(encloser), np.int32)
     for pixel in range(labels.size):
         unit_of_marker[labels[pixel]] = units[pixel]
@@ -88,17 +92,56 @@ def _fill(labels: I32, nodes: I32, encloser: I32, within: Bool, units: I32) -> N
                 labels[pixel] = marker
 
 
-def _flooded(labels: I32, within: Bool, inside: U8, parts: I32, count: int) -> I32:
-    """Flood markers through `within`; `parts` are its components, 1..count."""
-    todo = np.pad(within & (labels == 0), 1)
-    front = np.zeros_like(todo)
-    front[1:-1, 1:-1] = (labels > 0) & (todo[:-2, 1:-1] | todo[2:, 1:-1] | todo[1:-1, :-2] | todo[1:-1, 2:])
-    sources, part = np.flatnonzero(front), parts[front[1:-1, 1:-1]]
-    in_order = sources[np.argsort(part, kind="stable")].astype(np.int32)
-    starts = offsets(np.bincount(part, minlength=count + 1))
-    flooded = np.pad(labels, 1)
-    _flood(flooded.ravel(), todo.ravel(), np.pad(inside, 1).ravel(), in_order, starts, todo.shape[1])
+def _flooded(labels: I32, parts: I32, inside: U8, count: int) -> I32:
+    """Flood markers, cut to `parts`, through these: components of the mask, 1..count."""
+    flooded, todo, levels = _padded(labels, parts, inside)
+    sources, starts = _sources(flooded, todo, parts, count)
+    _flood(flooded.ravel(), todo.ravel(), levels.ravel(), sources, starts, todo.shape[1])
     return np.ascontiguousarray(flooded[1:-1, 1:-1])
+
+
+@compiled
+def _padded(labels: I32, parts: I32, inside: U8) -> tuple[I32, Bool, U8]:
+    """Markers within parts, what is to be flooded, and levels; with a border of a pixel around."""
+    height, width = labels.shape
+    flooded = np.zeros((height + 2, width + 2), np.int32)
+    todo, levels = np.zeros(flooded.shape, np.bool_), np.zeros(flooded.shape, np.uint8)
+    for row in range(height):
+        for column in range(width):
+            if parts[row, column]:
+                flooded[row + 1, column + 1] = labels[row, column]
+                todo[row + 1, column + 1] = labels[row, column] == 0
+                levels[row + 1, column + 1] = inside[row, column]
+    return flooded, todo, levels
+
+
+@compiled
+def _sources(flooded: I32, todo: Bool, parts: I32, count: int) -> tuple[I32, I64]:
+    """Pixels of markers beside pixels to be flooded, by part, in raster order; and where each part begins."""
+    height, width = parts.shape
+    found, part_of = np.empty(1024, np.int32), np.empty(1024, np.int32)
+    number, starts = 0, np.zeros(count + 2, np.int64)
+    for row in range(1, height + 1):
+        if number + width > found.size:
+            found = np.append(found, np.empty(found.size + width, np.int32))
+            part_of = np.append(part_of, np.empty(part_of.size + width, np.int32))
+        for column in range(1, width + 1):
+            if flooded[row, column] and (
+                todo[row - 1, column]
+                or todo[row + 1, column]
+                or todo[row, column - 1]
+                or todo[row, column + 1]
+            ):
+                part = parts[row - 1, column - 1]
+                found[number], part_of[number] = row * (width + 2) + column, part
+                starts[part + 1] += 1
+                number += 1
+    starts = np.cumsum(starts)
+    sources, cursor = np.empty(number, np.int32), starts.copy()
+    for k in range(number):
+        sources[cursor[part_of[k]]] = found[k]
+        cursor[part_of[k]] += 1
+    return sources, starts
 
 
 @compiled

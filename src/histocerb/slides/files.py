@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+
+from histocerb.slides.remote import Place, RemoteFile, remote_bytes
 
 _OPENSLIDE = (".bif", ".czi", ".dcm", ".mrxs", ".ndpi", ".scn", ".svs", ".svslide", ".vms", ".vmu")
 _TIFF = (".btf", ".qptiff", ".tf2", ".tf8", ".tif", ".tiff")
@@ -16,13 +17,15 @@ _WITH_FOLDER = (".mrxs",)
 """Formats that keep their pixels in a folder of the same name."""
 
 
-def is_slide_name(path: Path) -> bool:
+def is_slide_name(path: Place) -> bool:
     """True for a name that a slide may have; hidden files are none (`._a.svs` of macOS is no slide)."""
     return path.suffix.lower() in SLIDE_SUFFIXES and not path.name.startswith(".")
 
 
-def stored_bytes(path: Path) -> int:
+def stored_bytes(path: Place) -> int:
     """What a slide takes on disk, its companion folder included; 0 where there is no such file."""
+    if isinstance(path, RemoteFile):
+        return remote_bytes(path)
     try:
         total = path.stat().st_size
         if path.suffix.lower() in _WITH_FOLDER:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -16,10 +15,14 @@ from histocerb.slides import openslide_backend, tiff_backend
 from histocerb.slides.array_backend import ArraySource, ImageSource
 from histocerb.slides.pixels import Rgb8
 from histocerb.slides.pyramid import LevelSource, PyramidSlide
+from histocerb.slides.remote import RemoteFile, is_url
+from histocerb.slides.remote_source import RemoteSource
+from histocerb.slides.staging import Cache
 
 _LEAST_MPP, _MOST_MPP = 0.05, 10.0
 _WHOLE_FACTOR_TOLERANCE = 0.02
 _ANISOTROPY_TOLERANCE = 0.02
+_CACHE = Cache()
 
 
 class Slide(Protocol):
@@ -56,21 +59,23 @@ class Slide(Protocol):
         ...
 
 
-def open_slide(source: str | Path | npt.NDArray[np.generic], mpp: float | None = None) -> Slide:
+def open_slide(
+    source: str | os.PathLike[str] | npt.NDArray[np.generic], mpp: float | None = None, cache: Cache = _CACHE
+) -> Slide:
     """Open a slide.
 
     OpenSlide reads scanner formats, tifffile any other TIFF and OME-TIFF, Pillow plain images.
 
     Args:
-        source: file, or an H x W (x 1..4) array of uint8 or uint16, RGB.
+        source: file, URL such as `s3://bucket/a.svs`, or an H x W (x 1..4) array of uint8 or uint16, RGB.
         mpp: micrometres per pixel; overrides what the file says.
+        cache: where slides that have a URL are copied to.
 
     Raises:
         ResolutionError: the resolution is missing, anisotropic or absurd.
         SlideError: the file is missing, damaged or not an image.
     """
-    levels: LevelSource
-    levels = ArraySource(source) if isinstance(source, np.ndarray) else _file_source(os.fspath(source))
+    levels = ArraySource(source) if isinstance(source, np.ndarray) else _source(os.fspath(source), cache)
     try:
         return PyramidSlide(levels, _isotropic_mpp(levels, mpp))
     except ResolutionError:
@@ -86,6 +91,12 @@ def working_mpp(slide_mpp: float, target: float = WORKING_MPP) -> float:
     """
     multiple = slide_mpp * max(1, round(target / slide_mpp))
     return multiple if abs(multiple - target) <= _WHOLE_FACTOR_TOLERANCE * target else target
+
+
+def _source(path: str, cache: Cache) -> LevelSource:
+    if is_url(path):
+        return RemoteSource(RemoteFile(path), cache, _file_source)
+    return _file_source(path)
 
 
 def _file_source(path: str) -> LevelSource:

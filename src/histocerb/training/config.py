@@ -80,11 +80,13 @@ class PostprocChange:
         threshold: on inside + contour (nuclei), or on inside without contour (glands, lumina).
         min_area_px: smaller components are dropped.
         min_marker_px: smaller markers are dropped (nuclei).
+        marker_threshold: on inside, for the markers (nuclei).
     """
 
     threshold: float | None = Field(default=None, gt=0, lt=1)
     min_area_px: int | None = Field(default=None, ge=0)
     min_marker_px: int | None = Field(default=None, ge=0)
+    marker_threshold: float | None = Field(default=None, gt=0, lt=1)
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -162,3 +162,14 @@ def test_resolution_per_slide(table, segment, tmp_path):
     segment(table)
     assert summary(tmp_path / "out")["mpp"].to_pylist() == [0.5, 0.25, 0.5]
     assert read_manifest(tmp_path / "out" / "b").parameters["working_mpp"] == 0.5
+
+
+def test_a_process_that_is_killed_leaves_a_summary_of_what_is_done(scans, segment, tmp_path, monkeypatch):
+    def killed(out, model):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "end_cohort", killed)
+    monkeypatch.setattr(run, "_SUMMARY_EVERY_S", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        segment(scans)
+    assert summary(tmp_path / "out").num_rows == 3

@@ -3,6 +3,7 @@ import pytest
 from histocerb.core.errors import UsageError
 from histocerb.inference.cohort.sources import find_slides
 from histocerb.inference.cohort.table import read_table
+from histocerb.slides.remote import RemoteFile
 
 
 @pytest.fixture
@@ -95,3 +96,15 @@ def test_other_encodings_are_refused(write):
 def test_missing_table_is_wrong_usage(tmp_path):
     with pytest.raises(UsageError, match="No such file"):
         find_slides([tmp_path / "none.csv"])
+
+
+def test_slides_may_be_urls(tmp_path):
+    path = tmp_path / "cohort.csv"
+    path.write_text("slide,mpp\ns3://bucket/slides/a.svs,0.25\nb.svs,\n")
+    first, second = read_table(path)
+    assert (first.path, first.name, first.location) == (
+        RemoteFile("s3://bucket/slides/a.svs"),
+        "a",
+        "s3://bucket/slides/a.svs",
+    )
+    assert second.path == tmp_path / "b.svs"

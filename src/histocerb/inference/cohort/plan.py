@@ -12,6 +12,7 @@ from histocerb.core.errors import UsageError
 from histocerb.inference.cohort.failures import read_failures
 from histocerb.inference.cohort.slides import CohortSlide
 from histocerb.inference.cohort.sources import find_slides
+from histocerb.slides.remote import Place
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,14 @@ class Request:
     """What a user asks for.
 
     Attributes:
-        sources: files, folders, globs and CSV tables.
+        sources: files, folders, globs and CSV tables, by path or URL.
         mpp: micrometres per pixel where a table does not say it.
         shard: which share of the cohort to do.
         retry_failed: only slides that failed before.
         overwrite: replace complete results.
     """
 
-    sources: tuple[Path, ...]
+    sources: tuple[Place, ...]
     mpp: float | None = None
     shard: Shard = Shard()
     retry_failed: bool = False

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from histocerb.core.errors import HistocerbError, InWorkError
+from histocerb.core.tasks import TaskSpec
 from histocerb.inference.cohort.failures import Failure, forget, remember, write_failures
 from histocerb.inference.cohort.plan import Plan
 from histocerb.inference.cohort.results import keep_columns
-from histocerb.inference.cohort.slides import CohortSlide
+from histocerb.inference.cohort.slides import SUMMARY_FILE, CohortSlide
 from histocerb.inference.cohort.summary import check_columns, write_summary
 from histocerb.inference.manifest import RunningModel, write_run
 from histocerb.inference.pipeline import WorkSettings
@@ -24,6 +26,8 @@ from histocerb.inference.work import writing
 from histocerb.slides.reader import open_slide
 
 _LOG = logging.getLogger(__name__)
+
+_SUMMARY_EVERY_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -100,29 +104,51 @@ def segment_cohort(
         OutputError: `out` cannot be written.
         UsageError: A carried column is called like one of the summary.
     """
-    check_columns(plan.cohort, model.spec)
     settings, watch = settings or WorkSettings(), watch or Unwatched()
-    with writing(out):
-        write_run(out, _configuration(plan, settings), model)
+    begin_cohort(plan, model, out, settings)
     outcomes = []
     for slide in plan.todo:
-        outcome = _segment(
-            slide, out / slide.name, model, settings, plan.request.overwrite, watch.begin(slide)
-        )
-        _keep(out, outcome)
+        progress = watch.begin(slide)
+        work = partial(_segment, slide, out / slide.name, model, settings, plan.request.overwrite, progress)
+        outcome = attempt(slide, work)
+        keep(out, outcome, model.spec)
         watch.end(outcome)
         outcomes.append(outcome)
+    end_cohort(out, model)
+    return outcomes
+
+
+def begin_cohort(
+    plan: Plan, model: RunningModel, out: Path, settings: WorkSettings, device: str = ""
+) -> None:
+    """What is to be done before any slide: `run.json`.
+
+    Args:
+        plan: what is to be done.
+        model: what segments it.
+        out: folder of the results.
+        settings: how the work is laid out.
+        device: what computes, where that is not the predictor of the model.
+
+    Raises:
+        OutputError: `out` cannot be written.
+        UsageError: A carried column is called like one of the summary.
+    """
+    check_columns(plan.cohort, model.spec)
+    with writing(out):
+        write_run(out, _configuration(plan, settings), model, device or model.predictor.device)
+
+
+def end_cohort(out: Path, model: RunningModel) -> None:
+    """What is to be done after all slides: `failures.csv` and `summary.parquet`."""
     with writing(out):
         write_failures(out)
         write_summary(out, model.spec)
-    return outcomes
 
 
 def _configuration(plan: Plan, settings: WorkSettings) -> dict[str, Any]:
     """What `run.json` says: the whole cohort, so that it is the same for all shards."""
-    cohort = [
-        {"name": slide.name, "slide": os.path.abspath(slide.path), "mpp": slide.mpp} for slide in plan.cohort
-    ]
+    cohort = [{"name": slide.name, "slide": slide.location, "mpp": slide.mpp} for slide in plan.cohort]
     sources = [str(source) for source in plan.request.sources]
     return {"slides": sources, "mpp": plan.request.mpp, "work": asdict(settings), "cohort": cohort}
 
@@ -134,13 +160,17 @@ def _segment(
     settings: WorkSettings,
     overwrite: bool,
     progress: Progress,
-) -> Outcome:
-    """Segment one slide; what goes wrong with it is its outcome."""
+) -> SlideResult:
+    with closing(open_slide(slide.path, slide.mpp)) as opened:
+        return segment_slide(opened, model, folder, settings, overwrite=overwrite, progress=progress)
+
+
+def attempt(slide: CohortSlide, work: Callable[[], SlideResult]) -> Outcome:
+    """Do the work on one slide; what goes wrong with it is its outcome."""
     _LOG.info("%s: begins", slide.path)
     start_s = time.monotonic()
     try:
-        with closing(open_slide(slide.path, slide.mpp)) as opened:
-            result = segment_slide(opened, model, folder, settings, overwrite=overwrite, progress=progress)
+        result = work()
     except InWorkError as error:
         _LOG.info("%s: left to another process: %s", slide.path, error)
         return Outcome(slide, time.monotonic() - start_s, reason=str(error), in_work=True)
@@ -156,14 +186,27 @@ def _segment(
     return Outcome(slide, time.monotonic() - start_s, result)
 
 
-def _keep(out: Path, outcome: Outcome) -> None:
-    """Keep what became of a slide; a disk that is full for that, too, does not stop the others."""
+def keep(out: Path, outcome: Outcome, spec: TaskSpec) -> None:
+    """Keep what became of a slide; a disk that is full for that, too, does not stop the others.
+
+    The summary is brought up to date once in a while, so that a process that is killed leaves one.
+    """
     slide = outcome.slide
     try:
         if outcome.failed:
-            remember(out, Failure(os.path.abspath(slide.path), slide.name, outcome.reason))
+            remember(out, Failure(slide.location, slide.name, outcome.reason))
         elif outcome.result is not None:
             keep_columns(out / slide.name, slide.columns)
             forget(out, slide.name)
+            if not outcome.result.skipped and _age_s(out / SUMMARY_FILE) > _SUMMARY_EVERY_S:
+                write_summary(out, spec)
     except OSError as error:
         _LOG.warning("%s: what became of it could not be written (%s)", slide.path, error.strerror or error)
+
+
+def _age_s(path: Path) -> float:
+    """Since a file was written; infinite where there is none."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")

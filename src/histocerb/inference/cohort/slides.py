@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from pathlib import Path, PureWindowsPath
+from pathlib import PureWindowsPath
 
 from histocerb.core.errors import UsageError
 from histocerb.inference.cohort.failures import FAILURES_FILE
 from histocerb.inference.manifest import RUN_FILE
+from histocerb.slides.remote import Place, RemoteFile
 
 SUMMARY_FILE = "summary.parquet"
 
@@ -21,18 +22,23 @@ class CohortSlide:
     """A slide that is to be segmented.
 
     Attributes:
-        path: its file, which need not exist: that is told when it is opened.
+        path: its file or URL, which need not exist: that is told when it is opened.
         name: of its result folder.
         mpp: micrometres per pixel; None: what the file says.
         columns: further columns of its row in a CSV table, by name.
         file_bytes: what it takes on disk.
     """
 
-    path: Path
+    path: Place
     name: str
     mpp: float | None = None
     columns: dict[str, str] = field(default_factory=dict)
     file_bytes: int = 0
+
+    @property
+    def location(self) -> str:
+        """Where it is, wherever the command was called: absolute path or URL."""
+        return self.path.url if isinstance(self.path, RemoteFile) else os.path.abspath(self.path)
 
 
 def check_name(name: str, where: str) -> str:

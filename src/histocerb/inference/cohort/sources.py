@@ -13,11 +13,12 @@ from histocerb.inference.cohort.table import read_table
 from histocerb.inference.manifest import MANIFEST_FILE
 from histocerb.inference.overview import OVERVIEW_FILE
 from histocerb.slides.files import is_slide_name, stored_bytes
+from histocerb.slides.remote import Place, RemoteFile, files_in, is_folder, matching
 
 _TABLE_SUFFIX = ".csv"
 
 
-def find_slides(sources: Sequence[Path], mpp: float | None = None) -> list[CohortSlide]:
+def find_slides(sources: Sequence[Place], mpp: float | None = None) -> list[CohortSlide]:
     """The slides of a cohort, each once, in the order in which they are named.
 
     Args:
@@ -43,14 +44,16 @@ def find_slides(sources: Sequence[Path], mpp: float | None = None) -> list[Cohor
     ]
 
 
-def _of_source(source: Path) -> list[CohortSlide]:
+def _of_source(source: Place) -> list[CohortSlide]:
     if source.suffix.lower() == _TABLE_SUFFIX:
         return read_table(source)
     return [CohortSlide(path, check_name(path.stem, str(path))) for path in _files(source)]
 
 
-def _files(source: Path) -> list[Path]:
+def _files(source: Place) -> Sequence[Place]:
     """The files of a folder or glob that are slides by their name; a file is itself, whatever its name."""
+    if isinstance(source, RemoteFile):
+        return _remote_files(source)
     if source.is_dir():
         found = [path for path in source.iterdir() if _is_slide(path)]
         below = source / "**" / "*.svs"
@@ -63,6 +66,20 @@ def _files(source: Path) -> list[Path]:
     if not found:
         raise UsageError(f"{source}: expected slides, found no file with the ending of one; {remedy}")
     return sorted(found)
+
+
+def _remote_files(source: RemoteFile) -> list[RemoteFile]:
+    """See `_files`."""
+    if source.is_pattern:
+        found = [file for file in matching(source) if is_slide_name(file)]
+    elif not is_slide_name(source) and is_folder(source):
+        found = [file.place for file in files_in(source) if is_slide_name(file.place)]
+    else:
+        return [source]
+    found = [file for file in found if file.name != OVERVIEW_FILE]
+    if not found:
+        raise UsageError(f"{source}: expected slides, found no file with the ending of one; check the URL")
+    return found
 
 
 def _is_slide(path: Path) -> bool:

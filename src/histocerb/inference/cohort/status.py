@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,9 +12,8 @@ from pathlib import Path
 from histocerb.core.errors import UsageError
 from histocerb.inference.cohort.failures import Failure, read_failures
 from histocerb.inference.cohort.results import manifest_or_reason, result_folders
-from histocerb.inference.lease import LEASE_FILE, TERMS, Holder
+from histocerb.inference.lease import looks_held
 from histocerb.inference.manifest import MANIFEST_FILE, RUN_FILE, Manifest, Status
-from histocerb.inference.process import is_alive, this_machine
 from histocerb.inference.work import WORK_FOLDER
 
 
@@ -73,7 +71,8 @@ def slide_states(out: Path) -> list[SlideState]:
 def _state(name: str, begun: Mapping[str, Path], failed: Mapping[str, Failure]) -> SlideState:
     manifest, reason = manifest_or_reason(begun[name]) if name in begun else (None, "")
     if manifest is not None and manifest.status is Status.RUNNING:
-        state = State.RUNNING if _is_held(begun[name]) else State.INTERRUPTED
+        held = looks_held(begun[name] / WORK_FOLDER)
+        state = State.RUNNING if held else State.INTERRUPTED
         return SlideState(name, state, manifest)
     if name in failed:
         return SlideState(name, State.FAILED, manifest, failed[name].reason)
@@ -91,21 +90,3 @@ def _cohort_names(out: Path) -> list[str]:
         return [os.fspath(slide["name"]) for slide in content["configuration"]["cohort"]]
     except (OSError, ValueError, KeyError, TypeError):
         return []
-
-
-def _is_held(folder: Path) -> bool:
-    """Whether a process works on a slide, as far as can be told without writing.
-
-    Unlike `lease`, this goes by the clock of this machine: nothing but a word in a table depends on it.
-    """
-    path = folder / WORK_FOLDER / LEASE_FILE
-    try:
-        age_s = time.time() - path.stat().st_mtime
-        holder = Holder(**json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return False
-    except (OSError, ValueError, TypeError):  # just being written
-        return True
-    if holder.machine == this_machine() and not is_alive(holder.pid, holder.birth):
-        return False
-    return age_s <= TERMS.expiry_s

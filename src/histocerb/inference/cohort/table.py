@@ -5,21 +5,21 @@ from __future__ import annotations
 import csv
 import math
 from collections import Counter
-from pathlib import Path
 
 from histocerb.core.errors import UsageError
 from histocerb.inference.cohort.slides import CohortSlide, check_name
+from histocerb.slides.remote import Place, is_url, place
 
 SLIDE, MPP, NAME = "slide", "mpp", "name"
 OWN_COLUMNS = (SLIDE, MPP, NAME)
 
 
-def read_table(path: Path) -> list[CohortSlide]:
+def read_table(path: Place) -> list[CohortSlide]:
     """The slides of a CSV table.
 
-    The column `slide` is needed: a file, relative to the table. `mpp` (micrometres per pixel) and `name` (of
-    the result folder) may be there and may be empty. All other columns are carried along; those without a
-    heading are left out.
+    The column `slide` is needed: a file, relative to the table, or a URL. `mpp` (micrometres per pixel) and
+    `name` (of the result folder) may be there and may be empty. All other columns are carried along; those
+    without a heading are left out.
 
     Raises:
         UsageError: The file or one of its rows is not like that; two rows have one name.
@@ -37,7 +37,7 @@ def read_table(path: Path) -> list[CohortSlide]:
     return slides
 
 
-def _rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+def _rows(path: Place) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """The headings, and the rows that are not empty, with their line numbers."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -67,11 +67,11 @@ def _rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     return header, lines[1:]
 
 
-def _slide(table: Path, line: int, row: dict[str, str]) -> CohortSlide:
+def _slide(table: Place, line: int, row: dict[str, str]) -> CohortSlide:
     where = f"{table}, line {line}"
     if not row[SLIDE]:
         raise UsageError(f"{where}: expected a slide, found an empty cell; name a file or remove the row")
-    path = table.parent / row[SLIDE]
+    path = place(row[SLIDE]) if is_url(row[SLIDE]) else table.parent / row[SLIDE]
     name = check_name(row.get(NAME) or path.stem, where)
     columns = {key: cell for key, cell in row.items() if key and key not in OWN_COLUMNS}
     return CohortSlide(path, name, _mpp(where, row.get(MPP, "")), columns)

@@ -1,0 +1,221 @@
+"""The viewer on a slide of a million nuclei: time of a screen, memory, frames a second.
+
+Run as `python -m benchmarks.bench_view [OBJECTS]`. The server runs as people run it, in a process of its
+own; screens are asked for as the pages ask for them, six requests at once. Frames are counted in Chromium
+without a graphics card, where there is one.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.bench_export import put_aside
+from histocerb.analysis.objects import Scale
+from histocerb.analysis.summary import densities
+from histocerb.analysis.tissue import TissueCells
+from histocerb.core.geometry import WINDOW_OUTPUT_PX, Region
+from histocerb.core.tasks import CELL_PX, CERBERUS, WORKING_MPP
+from histocerb.inference.manifest import Manifest, Status, write_manifest
+from histocerb.inference.tables import write_objects, write_tissue
+from histocerb.slides.reader import open_slide
+from histocerb.slides.synth import SynthSlide
+from histocerb.slides.synth.writer import write_tiff
+
+OBJECTS = 1_000_000
+SCREEN = (1400, 900)
+SCREENS = 40
+AT_ONCE = 6
+TEXTURE_PX = 1024
+MOVING_S = 4.0
+NAME = "million"
+_COUNT_FRAMES = """() => {
+  window.times = [];
+  const tick = (now) => { times.push(now); requestAnimationFrame(tick); };
+  requestAnimationFrame(tick);
+}"""
+
+
+class Wallpaper:
+    """A slide that repeats one synthetic field: as costly to show as any, quick to make."""
+
+    vendor, mpp = "wallpaper", WORKING_MPP
+
+    def __init__(self, width_px: int, height_px: int) -> None:
+        self.path, self.width_px, self.height_px = "wallpaper", width_px, height_px
+        field = SynthSlide(TEXTURE_PX, TEXTURE_PX, 1)
+        self._field = field.read(Region(0, 0, TEXTURE_PX, TEXTURE_PX), WORKING_MPP)
+
+    def read(self, region: Region, mpp: float) -> np.ndarray:
+        """Pixels of a region."""
+        del mpp
+        rows = np.arange(region.y, region.bottom) % TEXTURE_PX
+        columns = np.arange(region.x, region.right) % TEXTURE_PX
+        return self._field[rows[:, None], columns[None, :]]
+
+    def size_at(self, mpp: float) -> tuple[int, int]:
+        """Its size."""
+        del mpp
+        return self.width_px, self.height_px
+
+
+def tissue_cells(columns: int) -> TissueCells:
+    """Cells of random classes under as many windows."""
+    assert CERBERUS.patch is not None
+    side = columns * WINDOW_OUTPUT_PX // CELL_PX
+    shares = np.random.default_rng(0).random((side, side, len(CERBERUS.patch.classes)), np.float32)
+    return TissueCells(CERBERUS.patch.classes, shares / shares.sum(axis=2, keepdims=True))
+
+
+def make_result(out: Path, wanted: int) -> int:
+    """Write slide and result below `out`; returns the side of the slide."""
+    folder = out / NAME
+    folder.mkdir(parents=True)
+    with tempfile.TemporaryDirectory() as place:
+        aside = put_aside(Path(place), wanted)
+        columns = 1 + max(cell[0] for spill in aside.spills.values() for cell in spill.cells())
+        scale = Scale(WORKING_MPP, WORKING_MPP)
+        found = replace(aside, scale=scale, cells=tissue_cells(columns))
+        counts = write_objects(folder / "objects.parquet", found, lambda rows: None)
+        write_tissue(folder / "tissue.parquet", found)
+    side = columns * WINDOW_OUTPUT_PX
+    write_tiff(Wallpaper(side, side), out / f"{NAME}.tif")
+    slide = open_slide(out / f"{NAME}.tif")
+    about = {"path": slide.path, "fingerprint": slide.fingerprint(), "width_px": side, "height_px": side}
+    area = (side * WORKING_MPP / 1000) ** 2
+    manifest = Manifest(
+        status=Status.DONE,
+        key="",
+        slide={**about, "mpp": slide.mpp, "vendor": slide.vendor},
+        model={"name": "none", "sha256": "", "tasks": CERBERUS.name},
+        parameters={},
+        counts=counts,
+        densities_per_mm2=densities(counts, area),
+        tissue_area_mm2=area,
+    )
+    slide.close()
+    write_manifest(folder, manifest)
+    return side
+
+
+class Server:
+    """`histocerb view` in a process of its own."""
+
+    def __init__(self, out: Path) -> None:
+        command = [Path(sys.executable).with_name("histocerb"), "view", str(out), "--no-browser"]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        self.link = re.search(r"http\S+", self.process.stdout.readline()).group(0)  # type: ignore[union-attr]
+        self.base, self.token = self.link.split("/?token=")
+        self.cookie = f"histocerb_{self.base.rsplit(':', 1)[1]}={self.token}"
+
+    def get(self, path: str) -> bytes:
+        """The bytes of an answer."""
+        request = urllib.request.Request(
+            f"{self.base}/api/slides/{NAME}{path}", headers={"Cookie": self.cookie}
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return bytes(answer.read())
+
+    def peak_mb(self) -> float:
+        """Most memory that it has held."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) / 1024  # type: ignore[union-attr]
+
+
+def measure_screens(server: Server, side: int) -> None:
+    """Screens at random places at 1:1, outlines only, none of them asked for before."""
+    random = np.random.default_rng(0)
+    tile, seconds, largest = 1024, [], 0
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for left, top in random.uniform(0, side - max(SCREEN), (SCREENS, 2)):
+            columns = range(int(left // tile), int((left + SCREEN[0]) // tile) + 1)
+            rows = range(int(top // tile), int((top + SCREEN[1]) // tile) + 1)
+            paths = [f"/outlines/nucleus/1/{column}_{row}.bin" for row in rows for column in columns]
+            begin = time.perf_counter()
+            bodies = list(pool.map(server.get, paths))
+            seconds.append(time.perf_counter() - begin)
+            largest = max(largest, *map(len, bodies))
+    worst, middle = 1000 * max(seconds), 1000 * float(np.median(seconds))
+    print(f"outlines of a screen          median {middle:4.0f} ms, worst of {SCREENS} {worst:4.0f} ms")
+    print(f"largest answer                {largest / 1e6:.2f} MB")
+
+
+def measure_pages(server: Server, side: int) -> None:
+    """First picture, and frames a second while the slide is dragged and zoomed."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
+        )
+        page = browser.new_page(viewport={"width": SCREEN[0] + 372, "height": SCREEN[1]})
+        begin = time.perf_counter()
+        page.goto(server.link + f"#/slide/{NAME}")
+        page.wait_for_selector("canvas.outlines")
+        page.wait_for_selector('[data-ready="true"]')
+        print(f"whole slide, all painted      {time.perf_counter() - begin:.1f} s")
+        page.goto("about:blank")
+        begin = time.perf_counter()
+        page.goto(server.base + f"/#/slide/{NAME}?x={side / 2}&y={side / 2}&zoom=1")
+        page.wait_for_selector('[data-ready="true"]')
+        print(f"1:1, all painted              {time.perf_counter() - begin:.1f} s")
+        for what, moves in (("drag", drag), ("zoom", zoom)):
+            page.evaluate(_COUNT_FRAMES)
+            moves(page)
+            times = np.diff(page.evaluate("times"))
+            print(f"{what:30}{1000 / times.mean():.0f} frames/s, slowest {times.max():.0f} ms")
+        browser.close()
+
+
+def drag(page: object) -> None:
+    """Pull the slide about for some seconds."""
+    mouse = page.mouse  # type: ignore[attr-defined]
+    mouse.move(700, 450)
+    mouse.down()
+    begin = time.perf_counter()
+    while (passed := time.perf_counter() - begin) < MOVING_S:
+        mouse.move(700 + 300 * np.sin(2 * passed), 450 + 200 * np.sin(3 * passed))
+    mouse.up()
+
+
+def zoom(page: object) -> None:
+    """Turn the wheel in and out for some seconds."""
+    begin = time.perf_counter()
+    while (passed := time.perf_counter() - begin) < MOVING_S:
+        page.mouse.wheel(0, -100 if passed % 2 < 1 else 100)  # type: ignore[attr-defined]
+        page.wait_for_timeout(80)  # type: ignore[attr-defined]
+
+
+def main(arguments: list[str]) -> None:
+    """Measure and print."""
+    wanted = int(arguments[0]) if arguments else OBJECTS
+    with tempfile.TemporaryDirectory() as place:
+        side = make_result(Path(place), wanted)
+        print(f"{wanted:,} nuclei on {side:,} x {side:,} px", flush=True)
+        server = Server(Path(place))
+        try:
+            begin = time.perf_counter()
+            server.get("")  # the index is read
+            print(f"opened in                     {time.perf_counter() - begin:.1f} s")
+            measure_screens(server, side)
+            if shutil.which("chromium"):
+                measure_pages(server, side)
+            print(f"memory of the server, peak    {server.peak_mb():.0f} MB")
+        finally:
+            server.process.terminate()
+            server.process.wait()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,68 @@
+"""Slides and results that have URLs, and options of clusters, from the command line."""
+
+import uuid
+
+import pytest
+
+from histocerb.slides.remote import file_system
+
+pytestmark = pytest.mark.usefixtures("colour_model")
+
+
+@pytest.fixture
+def url(picture):
+    """A folder in memory with the picture."""
+    folder = f"memory://{uuid.uuid4().hex}"
+    fs, path = file_system(folder)
+    fs.pipe_file(f"{path}/slides/picture.png", picture.read_bytes())
+    return folder
+
+
+def test_slides_and_results_in_a_store(cli, url, tmp_path):
+    call = [
+        "segment",
+        f"{url}/slides",
+        "--out",
+        f"{url}/out/",
+        "--mpp",
+        0.5,
+        "--cache-dir",
+        tmp_path / "cache",
+    ]
+    shown = cli(*call)
+    assert shown.code == 0
+    assert f"picture: {url}/out/picture/overview.png" in shown.out
+    assert f"summary: {url}/out/summary.parquet" in shown.out
+    assert list((tmp_path / "cache").glob("*/picture.png"))
+    assert "1 slide: 1 done before" in cli(*call).out
+    status = cli("status", f"{url}/out")
+    assert status.code == 0
+    assert "1 slide: 1 done" in status.out
+    assert f"summary: {url}/out/summary.parquet" in status.out
+
+
+def test_what_fails_in_a_store_is_told_with_its_url(cli, url):
+    shown = cli("segment", f"{url}/slides/none.svs", "--out", f"{url}/out", "--mpp", 0.5)
+    assert shown.code == 1
+    assert f"none: failed: {url}/slides/none.svs: expected a slide, found no such file" in shown.out
+    assert f"failures: {url}/out/failures.csv" in shown.out
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (("--cache-size", "much"), "--cache-size"),
+        (("--cluster", "auto", "--device", "cuda:1"), "--device auto, cpu or cuda"),
+    ],
+)
+def test_wrong_usage(cli, url, options, word):
+    shown = cli("segment", f"{url}/slides", "--out", f"{url}/out", "--mpp", 0.5, *options)
+    assert shown.code == 2
+    assert word in shown.err
+    assert len(shown.err.splitlines()) == 1
+
+
+def test_no_results_at_a_url(cli, url):
+    shown = cli("status", f"{url}/nothing")
+    assert shown.code == 2
+    assert "expected results, found none" in shown.err

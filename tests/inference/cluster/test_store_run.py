@@ -1,0 +1,236 @@
+"""Slides and results in stores: the same bytes, what is done is skipped, what is begun is gone on with."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+
+import pyarrow.parquet as pq
+import pytest
+
+from histocerb.cli.main import main
+from histocerb.core.errors import OutputError, UsageError
+from histocerb.inference.cluster import publish
+from histocerb.inference.cluster.cohort import Where
+from histocerb.inference.cluster.results import seen_at
+from histocerb.inference.cluster.store import Store
+from histocerb.inference.cohort.failures import read_failures
+from histocerb.inference.cohort.status import slide_states
+from histocerb.slides.reader import open_slide
+from histocerb.slides.remote import RemoteFile, file_system
+from histocerb.slides.staging import Cache
+
+
+@pytest.fixture
+def where(memory, tmp_path):
+    return Where(memory / "results", Cache(tmp_path / "cache"))
+
+
+def names(place):
+    return sorted(Store(place).files())
+
+
+def test_slides_and_results_in_a_store(scans, where, memory, segment, put, assert_same):
+    slides = put(scans, memory / "slides")
+    outcomes = segment([slides], where)
+    assert [(o.slide.name, o.failed, o.result.skipped) for o in outcomes] == [
+        ("b", False, False),
+        ("c", False, False),
+        ("a", False, False),
+    ]
+    assert_same(where.out)
+    assert [name for name in names(where.out) if "b/" in name or "/" not in name] == [
+        "b/manifest.json",
+        "b/objects.parquet",
+        "b/overview.png",
+        "b/source.json",
+        "b/tissue.parquet",
+        "run.json",
+        "summary.parquet",
+    ]
+    again = segment([slides / "*.png"], where)
+    assert all(outcome.result.skipped for outcome in again)
+
+
+def test_what_is_done_is_skipped_without_a_copy(scans, where, memory, segment, put, tmp_path):
+    slides = put(scans, memory / "slides")
+    segment([slides / "a.png"], where)
+    other = replace(where, cache=Cache(tmp_path / "other"))
+    (outcome,) = segment([slides / "a.png"], other)
+    assert outcome.result.skipped
+    assert not (tmp_path / "other").exists()
+    put(scans, slides)  # other version, same content
+    (outcome,) = segment([slides / "a.png"], other)
+    assert outcome.result.skipped
+    assert (tmp_path / "other").exists()
+
+
+def test_local_slides_and_what_is_carried_along(scans, where, segment, assert_same, tmp_path, get):
+    table = tmp_path / "cohort.csv"
+    table.write_text(f"slide,patient\n{scans}/a.png,P1\n{scans}/c.png,P2\n")
+    segment([table], where)
+    assert_same(where.out, ("a", "c"))
+    assert json.loads(get(where.out / "a" / "columns.json")) == {"patient": "P1"}
+    summary = pq.read_table(io.BytesIO(get(where.out / "summary.parquet")))
+    assert summary["patient"].to_pylist() == ["P1", "P2"]
+
+
+def test_failures_are_kept_and_tried_again(scans, where, memory, segment, put, assert_same):
+    slides = put(scans, memory / "slides")
+    fs, path = file_system(slides.url)
+    content = fs.cat_file(f"{path}/c.png")
+    fs.pipe_file(f"{path}/c.png", b"not an image")
+    outcomes = {outcome.slide.name: outcome for outcome in segment([slides], where)}
+    assert [name for name, outcome in outcomes.items() if outcome.failed] == ["c"]
+    assert f"{slides}/c.png" in outcomes["c"].reason
+    assert "histocerb-slides" not in outcomes["c"].reason
+    assert {"failures.csv", ".failed.c.json"} < set(names(where.out))
+    fs.pipe_file(f"{path}/c.png", content)
+    (outcome,) = segment([slides], where, retry_failed=True)
+    assert (outcome.slide.name, outcome.failed) == ("c", False)
+    assert not {"failures.csv", ".failed.c.json"} & set(names(where.out))
+    assert_same(where.out)
+
+
+def test_another_model_is_refused_and_overwrite_replaces(scans, where, segment, assert_same):
+    segment([scans / "a.png"], where)
+    fs, path = file_system(where.out.url)
+    manifest = json.loads(fs.cat_file(f"{path}/a/manifest.json"))
+    fs.pipe_file(f"{path}/a/manifest.json", json.dumps({**manifest, "key": "other"}).encode())
+    (outcome,) = segment([scans / "a.png"], where)
+    assert "--overwrite" in outcome.reason
+    (outcome,) = segment([scans / "a.png"], where, overwrite=True)
+    assert not outcome.failed
+    assert_same(where.out, "a")
+
+
+@pytest.mark.parametrize("file", ["objects.parquet", "tissue.parquet", "overview.png"])
+def test_a_result_that_was_damaged_is_made_again(scans, where, segment, assert_same, file):
+    segment([scans / "a.png"], where)
+    fs, path = file_system(where.out.url)
+    fs.pipe_file(f"{path}/a/{file}", b"short")
+    (outcome,) = segment([scans / "a.png"], where)
+    assert not outcome.result.skipped
+    assert_same(where.out, "a")
+
+
+class LostError(RuntimeError):
+    """Raised on purpose."""
+
+
+def failing_after(windows, model):
+    """A model that fails at a window."""
+
+    class Failing:
+        device = "stand-in"
+        count = 0
+
+        def predict(self, image, margin_px):
+            if self.count == windows:
+                raise LostError("on purpose")
+            self.count += 1
+            return model.predictor.predict(image, margin_px)
+
+    return replace(model, predictor=Failing())
+
+
+def counting(model):
+    return failing_after(-1, model)
+
+
+@pytest.mark.parametrize("windows", [1, 4])
+def test_windows_that_are_done_are_taken_up_on_another_machine(
+    scans, where, model, assert_same, tmp_path, windows
+):
+    folder = Store(where.out / "b")
+    slide = open_slide(scans / "b.png", mpp=0.5)
+    how = publish.HowToWork(publish.WorkSettings())
+    with pytest.raises(LostError):
+        publish.segment_into_store(slide, failing_after(windows, model), folder, how)
+    assert json.loads(folder.read("manifest.json"))["status"] == "failed"
+    assert [name for name in folder.files() if name.startswith(".pieces-")]
+    assert not [name for name in folder.files() if name.startswith(".work")]
+    second = counting(model)
+    publish.segment_into_store(slide, second, folder, how)
+    assert second.predictor.count == 6 - windows
+    assert_same(where.out, "b")
+    assert not [name for name in folder.files() if name.startswith(".")]
+
+
+def test_damaged_pieces_are_computed_again(scans, where, model, assert_same):
+    folder = Store(where.out / "b")
+    slide = open_slide(scans / "b.png", mpp=0.5)
+    how = publish.HowToWork(publish.WorkSettings())
+    with pytest.raises(LostError):
+        publish.segment_into_store(slide, failing_after(3, model), folder, how)
+    (piece,) = [name for name in folder.files() if name.startswith(".pieces-")]
+    content = folder.read(piece)
+    for damaged in (
+        content[: len(content) // 2],
+        content[:700] + bytes(3000) + content[3700:],
+        b"",
+        b"no tar",
+    ):
+        folder.write(piece, damaged)
+        second = counting(model)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(publish.pieces, "discard", lambda *_, **__: None)
+            publish.segment_into_store(slide, second, folder, publish.HowToWork(publish.WorkSettings(), True))
+        assert 3 < second.predictor.count <= 6
+        assert_same(where.out, "b")
+
+
+def test_status_of_a_store(scans, where, memory, segment, put):
+    with pytest.raises(UsageError, match=r"memory://.*expected results, found none"), seen_at(where.out):
+        pytest.fail("seen")
+    slides = put(scans, memory / "slides")
+    fs, path = file_system(slides.url)
+    fs.pipe_file(f"{path}/c.png", b"not an image")
+    segment([slides], where)
+    with seen_at(where.out) as seen:
+        states = {slide.name: str(slide.state) for slide in slide_states(seen)}
+        assert read_failures(seen).keys() == {"c"}
+    assert states == {"a": "done", "b": "done", "c": "failed"}
+
+
+def test_a_slide_that_runs_is_shown_and_left_alone(scans, where, model, segment):
+    told = []
+
+    class Watch:
+        def begin(self, slide):
+            return self.tell
+
+        def tell(self, stage, done, total, mm2):
+            if not told:
+                with seen_at(where.out) as seen:
+                    told.extend((slide.name, str(slide.state)) for slide in slide_states(seen))
+                (other,) = segment([scans / "a.png"], where)
+                told.append((other.in_work, other.reason))
+
+        def end(self, outcome):
+            assert not outcome.failed
+
+    segment([scans / "a.png"], where, watch=Watch())
+    assert told[0] == ("a", "running")
+    assert told[1][0]
+    assert "in work elsewhere" in told[1][1]
+
+
+def test_a_result_in_a_store_is_not_read_from_here(scans, where, segment):
+    (outcome,) = segment([scans / "a.png"], where)
+    with pytest.raises(OutputError, match=r"memory://.*copy it first"):
+        _ = outcome.result.objects
+
+
+def test_s3(scans, s3, segment, put, assert_same, tmp_path, capsys):
+    slides = put(scans, RemoteFile(f"{s3}/slides"))
+    where = Where(RemoteFile(f"{s3}/results"), Cache(tmp_path / "cache"))
+    assert not any(outcome.failed for outcome in segment([slides], where))
+    assert_same(where.out)
+    assert all(outcome.result.skipped for outcome in segment([slides], where))
+    assert [name for name in names(where.out) if name.rpartition("/")[2].startswith(".")] == []
+    assert main(["status", where.out.url]) == 0
+    shown = capsys.readouterr().out
+    assert "3 slides: 3 done" in shown
+    assert f"summary: {where.out}/summary.parquet" in shown
