@@ -43,7 +43,7 @@ export class Overlay {
     if (this.isCurrent(matrix) && !isResized) return;
     if (settled || isResized || !this.drawn || this.isWorthPainting(matrix)) {
       this.size = { width, height };
-      this.paint(painter, matrix, content, settled);
+      this.paint(painter, matrix, content);
     } else this.move(matrix);
   }
 
@@ -54,7 +54,7 @@ export class Overlay {
     return far && performance.now() - this.paintedAt > AGAIN_MS;
   }
 
-  private paint(painter: Painter, matrix: Affine, content: () => void, measured: boolean): void {
+  private paint(painter: Painter, matrix: Affine, content: () => void): void {
     const { width, height } = this.size;
     const shifted = { ...matrix, e: matrix.e + MARGIN_PX, f: matrix.f + MARGIN_PX };
     Object.assign(this.canvas.style, { left: `${-MARGIN_PX}px`, top: `${-MARGIN_PX}px`, transform: "none" });
@@ -62,10 +62,8 @@ export class Overlay {
     const begin = performance.now();
     painter.begin(width + 2 * MARGIN_PX, height + 2 * MARGIN_PX, devicePixelRatio, shifted);
     content();
-    if (measured) {
-      painter.finish();
-      this.cost = performance.now() - begin;
-    }
+    painter.finish();
+    this.cost = performance.now() - begin;
     this.drawn = matrix;
     this.stale = false;
     this.paintedAt = performance.now();

@@ -12,8 +12,8 @@ export interface GpuTile {
   top: number;
   points: number;
   ringStart: Uint32Array;
-  buffer: WebGLBuffer;
-  lines: WebGLVertexArrayObject;
+  /** The points as a picture, a texel each. */
+  data: WebGLTexture;
   fill: { array: WebGLVertexArrayObject; indices: WebGLBuffer; count: number } | null;
 }
 
@@ -35,6 +35,8 @@ export class Painter {
   private readonly fill: Program;
   private readonly cells: Program;
   private readonly square: WebGLVertexArrayObject;
+  /** For what is drawn without vertices of its own. */
+  private readonly nothing: WebGLVertexArrayObject;
   private matrix: Affine = { a: 1, b: 0, c: 0, d: 1, e: 0, f: 0 };
   private dpr = 1;
 
@@ -50,6 +52,7 @@ export class Painter {
     this.fill = program(gl, shaders.FILL_VERTEX, shaders.FILL_FRAGMENT);
     this.cells = program(gl, shaders.CELLS_VERTEX, shaders.CELLS_FRAGMENT);
     this.square = this.unitSquare();
+    this.nothing = gl.createVertexArray();
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
   }
@@ -79,6 +82,7 @@ export class Painter {
     for (const tile of tiles) {
       const { array, count } = this.filled(tile);
       this.moveTo(this.fill, tile.left, tile.top);
+      gl.bindTexture(gl.TEXTURE_2D, tile.data);
       gl.bindVertexArray(array);
       gl.drawElements(gl.TRIANGLES, count, gl.UNSIGNED_INT, 0);
     }
@@ -94,12 +98,7 @@ export class Painter {
       gl.uniform1f(this.line.at("reach"), half + 0.5);
       gl.uniform1f(this.line.at("casing"), casing);
       gl.blendEquation(casing ? gl.MAX : gl.FUNC_ADD);
-      for (const tile of tiles) {
-        if (tile.points < 2) continue;
-        this.moveTo(this.line, tile.left, tile.top);
-        gl.bindVertexArray(tile.lines);
-        gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, tile.points - 1);
-      }
+      for (const tile of tiles) this.drawSegments(tile, 0, tile.points);
     }
   }
 
@@ -107,19 +106,12 @@ export class Painter {
   drawPart(tile: GpuTile, start: number, end: number, shade: Shade): void {
     const { gl } = this;
     this.use(this.line, Array<Shade>(MOST_SHADES).fill(shade), 0);
-    this.moveTo(this.line, tile.left, tile.top);
-    gl.bindVertexArray(tile.lines);
-    gl.bindBuffer(gl.ARRAY_BUFFER, tile.buffer);
-    this.attribute(this.line, "start", 4, 4 * FLOATS * start, 1);
-    this.attribute(this.line, "end", 2, 4 * FLOATS * (start + 1), 1);
     for (const [casing, half] of [[0.85, 3.4], [0, 1.6]] as const) {
       gl.uniform1f(this.line.at("halfWidth"), half * this.dpr);
       gl.uniform1f(this.line.at("reach"), half * this.dpr + 0.5);
       gl.uniform1f(this.line.at("casing"), casing);
-      gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, end - start - 1);
+      this.drawSegments(tile, start, end);
     }
-    this.attribute(this.line, "start", 4, 0, 1);
-    this.attribute(this.line, "end", 2, 4 * FLOATS, 1);
   }
 
   drawCells(texture: WebGLTexture, width: number, height: number, alpha: number): void {
@@ -135,33 +127,23 @@ export class Painter {
 
   /** One texel per cell, sharp borders. */
   texture(columns: number, rows: number, rgba: Uint8Array): WebGLTexture {
-    const { gl } = this;
-    const texture = gl.createTexture();
-    gl.bindTexture(gl.TEXTURE_2D, texture);
-    gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
-    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, columns, rows, 0, gl.RGBA, gl.UNSIGNED_BYTE, rgba);
-    for (const filter of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) gl.texParameteri(gl.TEXTURE_2D, filter, gl.NEAREST);
-    for (const wrap of [gl.TEXTURE_WRAP_S, gl.TEXTURE_WRAP_T]) gl.texParameteri(gl.TEXTURE_2D, wrap, gl.CLAMP_TO_EDGE);
-    return texture;
+    return this.picture(columns, rows, this.gl.RGBA, this.gl.UNSIGNED_BYTE, rgba);
   }
 
   upload(tile: OutlineTile, left: number, top: number): GpuTile {
-    const { gl } = this;
     const { vertices, ringStart } = lineVertices(tile);
-    const buffer = gl.createBuffer();
-    const lines = gl.createVertexArray();
-    gl.bindVertexArray(lines);
-    gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
-    gl.bufferData(gl.ARRAY_BUFFER, vertices, gl.STATIC_DRAW);
-    this.attribute(this.line, "start", 4, 0, 1);
-    this.attribute(this.line, "end", 2, 4 * FLOATS, 1);
-    return { tile, left, top, points: vertices.length / FLOATS, ringStart, buffer, lines, fill: null };
+    const points = vertices.length / FLOATS;
+    const rows = Math.max(1, Math.ceil(points / shaders.ROW));
+    const padded = new Float32Array(rows * shaders.ROW * FLOATS);
+    padded.set(vertices);
+    const { gl } = this;
+    const data = this.picture(shaders.ROW, rows, gl.RGBA32F, gl.FLOAT, padded);
+    return { tile, left, top, points, ringStart, data, fill: null };
   }
 
   free(tile: GpuTile): void {
     const { gl } = this;
-    gl.deleteBuffer(tile.buffer);
-    gl.deleteVertexArray(tile.lines);
+    gl.deleteTexture(tile.data);
     if (tile.fill) {
       gl.deleteBuffer(tile.fill.indices);
       gl.deleteVertexArray(tile.fill.array);
@@ -179,20 +161,31 @@ export class Painter {
     const array = gl.createVertexArray();
     const indices = gl.createBuffer();
     gl.bindVertexArray(array);
-    gl.bindBuffer(gl.ARRAY_BUFFER, tile.buffer);
-    this.attribute(this.fill, "start", 4, 0, 0);
     gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, indices);
     gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, triangles, gl.STATIC_DRAW);
     tile.fill = { array, indices, count: triangles.length };
     return tile.fill;
   }
 
-  private attribute(of: Program, name: string, size: number, offset: number, divisor: number): void {
+  private drawSegments(tile: GpuTile, start: number, end: number): void {
     const { gl } = this;
-    const at = gl.getAttribLocation(of.program, name);
-    gl.enableVertexAttribArray(at);
-    gl.vertexAttribPointer(at, size, gl.FLOAT, false, 4 * FLOATS, offset);
-    gl.vertexAttribDivisor(at, divisor);
+    if (end - start < 2) return;
+    this.moveTo(this.line, tile.left, tile.top);
+    gl.uniform1i(this.line.at("first"), start);
+    gl.bindTexture(gl.TEXTURE_2D, tile.data);
+    gl.bindVertexArray(this.nothing);
+    gl.drawArrays(gl.TRIANGLES, 0, 6 * (end - start - 1));
+  }
+
+  private picture(width: number, height: number, format: number, type: number, values: ArrayBufferView): WebGLTexture {
+    const { gl } = this;
+    const texture = gl.createTexture();
+    gl.bindTexture(gl.TEXTURE_2D, texture);
+    gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
+    gl.texImage2D(gl.TEXTURE_2D, 0, format, width, height, 0, gl.RGBA, type, values);
+    for (const filter of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) gl.texParameteri(gl.TEXTURE_2D, filter, gl.NEAREST);
+    for (const wrap of [gl.TEXTURE_WRAP_S, gl.TEXTURE_WRAP_T]) gl.texParameteri(gl.TEXTURE_2D, wrap, gl.CLAMP_TO_EDGE);
+    return texture;
   }
 
   private use(of: Program, shades: Shade[], least: number): void {

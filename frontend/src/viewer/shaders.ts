@@ -7,27 +7,35 @@ uniform vec2 shift;
 uniform vec2 size;
 uniform vec4 shades[32];
 uniform float least;
+uniform sampler2D points; // x, y, probability, class
+const int ROW = 2048;
+vec4 point(int n) { return texelFetch(points, ivec2(n % ROW, n / ROW), 0); }
 vec2 placed(vec2 p) { return vec2(place.x * p.x + place.z * p.y, place.y * p.x + place.w * p.y) + shift; }
 vec4 clip(vec2 p) { return vec4(2.0 * p.x / size.x - 1.0, 1.0 - 2.0 * p.y / size.y, 0.0, 1.0); }
 // Style of an object: nothing where its class is switched off or too uncertain (NaN: it has no class).
 vec4 shade(vec2 about) { return about.x < least ? vec4(0.0) : shades[int(about.y) + 1]; }
 `;
 
-/** A segment per instance, drawn as a rectangle around it; (x, y, probability, class) of its start. */
+/** Points of a row of the picture that holds them. */
+export const ROW = 2048;
+
+/** Two triangles around every segment. Not an instance each: without a graphics card those cost a draw each. */
 export const LINE_VERTEX = `${PLACED}
-in vec4 start;
-in vec2 end;
+uniform int first;
 uniform float reach;
 out vec2 at;
 out float len;
 out vec4 ink;
 void main() {
+  int segment = first + gl_VertexID / 6, corner = gl_VertexID % 6;
+  vec4 start = point(segment);
+  vec2 end = point(segment + 1).xy;
   ink = start.w < -1.5 ? vec4(0.0) : shade(start.zw);
   vec2 p = placed(start.xy), q = placed(end);
   len = max(distance(p, q), 1e-4);
   vec2 along = (q - p) / len, across = vec2(-along.y, along.x);
-  bool last = (gl_VertexID & 1) == 1;
-  float side = (gl_VertexID & 2) == 2 ? 1.0 : -1.0;
+  bool last = (0x1a >> corner & 1) == 1;
+  float side = (0x34 >> corner & 1) == 1 ? 1.0 : -1.0;
   at = vec2(last ? len + reach : -reach, side * reach);
   gl_Position = ink.a == 0.0 ? vec4(2.0, 2.0, 0.0, 1.0) : clip(p + along * at.x + across * at.y);
 }`;
@@ -48,9 +56,9 @@ void main() {
 }`;
 
 export const FILL_VERTEX = `${PLACED}
-in vec4 start;
 out vec4 ink;
 void main() {
+  vec4 start = point(gl_VertexID);
   ink = shade(start.zw);
   gl_Position = ink.a == 0.0 ? vec4(2.0, 2.0, 0.0, 1.0) : clip(placed(start.xy));
 }`;

@@ -1,0 +1,83 @@
+"""Writes the card of the default model: every figure from an evaluation report.
+
+histocerb evaluate --model default --data stores/default --split valid --out report.json
+python configs/default_card.py report.json stores/default src/histocerb/models/weights/default
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from histocerb.data.store import Store
+
+TEMPLATE = Path(__file__).with_suffix(".md")
+HOURS = 2
+"""Time of the whole run on the machine that the card names."""
+
+
+def object_row(source: str, task: str, found: dict[str, Any]) -> str:
+    """A row of the first table."""
+    dice, pq = (
+        f"{found[name]['mean']:.2f} ({found[name]['low']:.2f} to {found[name]['high']:.2f})"
+        for name in ("dice", "pq")
+    )
+    types = found.get("types")
+    said = f"{types['accuracy']['mean']:.2f} / {types['mf1']['mean']:.2f}" if types else ""
+    f1 = found["object_f1"]["mean"]
+    return f"| {source} | {task} | {found['dice']['n']} | {dice} | {pq} | {f1:.2f} | {said} |"
+
+
+def f1_rows(f1: dict[str, float | None]) -> str:
+    """A row per class that was there."""
+    return "\n".join(f"| {name} | {value:.2f} |" for name, value in f1.items() if value is not None)
+
+
+def card(report: dict[str, Any], store: Store, model: Path) -> str:
+    """The whole card."""
+    summary = report["summary"]
+    samples = Counter((record.source, record.split) for record in store.records)
+    objects = [
+        object_row(source, task, found)
+        for source, tasks in summary.items()
+        if source != "all"
+        for task, found in tasks.items()
+        if "dice" in found
+    ]
+    tissue = summary["synth-tissue"]["tissue"]
+    merged = summary["consep"]["nuclei"]["types"]
+    rows = [row for row in report["images"] if row["source"] == "consep"]
+    values: dict[str, Any] = {
+        source: f"{samples[source, 'train']} / {samples[source, 'valid']}"
+        for source in ("glas", "consep", "synth", "synth-tissue")
+    }
+    values |= {
+        "sha256": hashlib.sha256((model / "weights.safetensors").read_bytes()).hexdigest(),
+        "data": report["data"]["fingerprint"][:12],
+        "hours": HOURS,
+        "objects": "\n".join(objects),
+        "consep_pq": ", ".join(f"{row['tasks']['nuclei']['pq']:.2f}" for row in rows),
+        "tissue_n": tissue["images"],
+        "tissue_accuracy": tissue["accuracy"]["mean"],
+        "tissue_mf1": tissue["mf1"]["mean"],
+        "tissue": f1_rows(tissue["f1"]),
+        "nuclei": f1_rows(summary["synth"]["nuclei"]["types"]["f1"]),
+        "merged": ", ".join(f"{name} {value:.2f}" for name, value in merged["f1"].items()),
+        "ece": merged["calibration"]["ece"],
+    }
+    return TEMPLATE.read_text(encoding="utf-8").format_map(values)
+
+
+def main() -> None:
+    """Read the report, write the card beside the weights."""
+    report, store, model = map(Path, sys.argv[1:4])
+    document = json.loads(report.read_text(encoding="utf-8"))
+    (model / "MODEL_CARD.md").write_text(card(document, Store(store), model), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
