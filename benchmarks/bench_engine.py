@@ -20,9 +20,10 @@ from pathlib import Path
 
 from benchmarks.bench_memory import PatternSlide
 from benchmarks.stand_in import StandInPredictor
+from histocerb.core.memory import peak_memory_mb
 from histocerb.core.tasks import CERBERUS
 from histocerb.inference import run
-from histocerb.inference.manifest import RunningModel, peak_memory_mb
+from histocerb.inference.manifest import RunningModel
 from histocerb.inference.slide import SlideResult, segment_slide
 
 SIDE_PX, PROFILE_PX, WARM_PX = 20_000, 4_000, 1_300

@@ -19,8 +19,9 @@ import numpy.typing as npt
 
 from benchmarks.stand_in import StandInPredictor
 from histocerb.core.geometry import Region
+from histocerb.core.memory import peak_memory_mb
 from histocerb.core.tasks import CERBERUS, WORKING_MPP
-from histocerb.inference.manifest import RunningModel, peak_memory_mb
+from histocerb.inference.manifest import RunningModel
 from histocerb.inference.slide import segment_slide
 
 WIDTH_PX = 30_000

@@ -40,7 +40,9 @@ TEXTURE_PX = 1024
 MOVING_S = 4.0
 NAME = "million"
 _COUNT_FRAMES = """() => {
+  const isCounting = "times" in window;
   window.times = [];
+  if (isCounting) return;
   const tick = (now) => { times.push(now); requestAnimationFrame(tick); };
   requestAnimationFrame(tick);
 }"""

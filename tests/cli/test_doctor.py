@@ -36,13 +36,13 @@ def test_missing_package(monkeypatch, tmp_path):
     known = importlib.metadata.version
 
     def version(name):
-        if name in ("shapely", "openvino"):
+        if name in ("lightning", "openvino"):
             raise importlib.metadata.PackageNotFoundError(name)
         return known(name)
 
     monkeypatch.setattr(checks, "version", version)
     found = {check.name: check for check in checks._packages()}
-    assert found["shapely"] == Check("shapely", "missing", "pip install shapely")
+    assert found["lightning"] == Check("lightning", "missing", "pip install lightning")
     assert not found["openvino"].essential
     assert found["numpy"].ok
 

@@ -6,7 +6,20 @@ from histocerb.cli.main import main
 from histocerb.core.errors import OutputError, UsageError
 
 COMMANDS = [
-    *("demo", "segment", "status", "export", "model", "data", "train", "evaluate", "experiment", "doctor"),
+    *(
+        "demo",
+        "segment",
+        "status",
+        "view",
+        "report",
+        "export",
+        "model",
+        "data",
+        "train",
+        "evaluate",
+        "experiment",
+        "doctor",
+    ),
 ]
 
 

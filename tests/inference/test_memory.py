@@ -45,7 +45,8 @@ from pathlib import Path
 from benchmarks.bench_memory import PatternSlide
 from benchmarks.stand_in import StandInPredictor
 from histocerb.core.tasks import CERBERUS
-from histocerb.inference.manifest import RunningModel, peak_memory_mb
+from histocerb.core.memory import peak_memory_mb
+from histocerb.inference.manifest import RunningModel
 from histocerb.inference import memory
 from histocerb.inference.memory import within
 from histocerb.inference.pipeline import WorkSettings

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from histocerb.data.store import Store
-from histocerb.training.facts import git_state, peak_memory_mb, run_facts
+from histocerb.training.facts import git_state, run_facts
 
 
 def _git(folder: Path, *words: str) -> str:
@@ -44,7 +44,3 @@ def test_facts_name_data_versions_and_machine(store: Store) -> None:
     assert facts["machine"]["cores"] >= 1
     changed = Store(store.path, (replace(store.records[0], split="fold-9"), *store.records[1:]))
     assert run_facts(changed, 7)["data"]["fingerprint"] != facts["data"]["fingerprint"]
-
-
-def test_peak_memory_is_that_of_a_process() -> None:
-    assert 50 < peak_memory_mb() < 100_000

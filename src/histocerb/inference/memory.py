@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
 from histocerb.core.errors import UsageError
 from histocerb.core.geometry import MARGIN_PX, WINDOW_OUTPUT_PX
-from histocerb.inference.manifest import RunningModel, peak_memory_mb
+from histocerb.core.memory import peak_memory_mb
+from histocerb.inference.manifest import RunningModel
 from histocerb.inference.pipeline import WorkSettings
 
 _WINDOW_PX = (WINDOW_OUTPUT_PX + 2 * MARGIN_PX) ** 2
@@ -93,13 +93,4 @@ def _taken_mb(model: RunningModel) -> float:
     side = WINDOW_OUTPUT_PX + 2 * MARGIN_PX
     for _ in range(model.parallel):
         model.predictor.predict(np.zeros((side, side, 3), np.uint8), MARGIN_PX)
-    return peak_memory_mb() + sum(map(_peak_mb_of, model.pids))
-
-
-def _peak_mb_of(pid: int) -> float:
-    """Of another process; 0 where the system does not tell."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 0.0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 2**10
+    return peak_memory_mb() + sum(map(peak_memory_mb, model.pids))

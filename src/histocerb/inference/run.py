@@ -15,9 +15,10 @@ from histocerb.analysis.objects import Scale
 from histocerb.analysis.summary import Counts, densities, tissue_areas_mm2
 from histocerb.analysis.tissue import TissueCells
 from histocerb.core.geometry import MARGIN_PX, Region, Window, WindowGrid
+from histocerb.core.memory import peak_memory_mb
 from histocerb.inference.canvas import Canvas
 from histocerb.inference.found import ObjectFinder
-from histocerb.inference.manifest import Manifest, RunningModel, peak_memory_mb
+from histocerb.inference.manifest import Manifest, RunningModel
 from histocerb.inference.overview import OVERVIEW_FILE, write_overview
 from histocerb.inference.pipeline import StageClock, Stages, WorkSettings, run_windows
 from histocerb.inference.progress import Progress, Stage

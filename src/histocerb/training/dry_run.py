@@ -13,6 +13,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch.utils.flop_counter import FlopCounterMode
 
+from histocerb.core.memory import peak_memory_mb
 from histocerb.data.batches import Batch
 from histocerb.data.store import Store
 from histocerb.models.cost import parameters
@@ -20,7 +21,6 @@ from histocerb.models.network import Network
 from histocerb.training.begin import first_network
 from histocerb.training.config import TrainConfig
 from histocerb.training.distributed import ALONE
-from histocerb.training.facts import peak_memory_mb
 from histocerb.training.hardware import find_hardware
 from histocerb.training.journal import Journal
 from histocerb.training.module import StageModule

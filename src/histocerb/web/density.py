@@ -34,8 +34,8 @@ def density_tile(index: ObjectIndex, rows: Rows, place: tuple[int, int, int], ra
     radius = max(radius_px / scale, _LEAST_RADIUS)
     margin = int(np.ceil(radius)) + 1
     side = TILE_PX + 2 * margin
-    x = np.floor(index.columns["x"][rows] / scale).astype(np.int64) - column * TILE_PX + margin
-    y = np.floor(index.columns["y"][rows] / scale).astype(np.int64) - row * TILE_PX + margin
+    x = (index.columns["x"][rows] / np.float32(scale)).astype(np.int32) - column * TILE_PX + margin
+    y = (index.columns["y"][rows] / np.float32(scale)).astype(np.int32) - row * TILE_PX + margin
     near = (x >= 0) & (x < side) & (y >= 0) & (y < side)
     codes = index.columns["class_code"][rows][near]
     flat = (y * side + x)[near]

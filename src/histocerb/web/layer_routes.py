@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -14,6 +15,9 @@ from histocerb.web.pictures import TILE_PX, png
 router = APIRouter(prefix="/api/slides/{name}")
 
 _BINARY = "application/octet-stream"
+_DRAWING = threading.Semaphore(2)
+"""A tile of dots of a whole slide takes some tens of megabytes while it is drawn."""
+
 _MARGIN_PX = 64
 """Around a tile of dots, at its level; dots are smaller."""
 
@@ -72,7 +76,8 @@ def dots(
     box = left, top, left + side + 2 * margin, top + side + 2 * margin
 
     def draw() -> bytes:
-        rows = chosen_rows(one.index, code, box, chosen, least)
-        return png(density_tile(one.index, rows, (level, column, row), radius))
+        with _DRAWING:
+            rows = chosen_rows(one.index, code, box, chosen, least)
+            return png(density_tile(one.index, rows, (level, column, row), radius))
 
     return kept.answer(request, one.stamp, "image/png", draw)

@@ -88,8 +88,7 @@ class Desk:
         """Close all files."""
         self._shelf.close()
         with self._lock:
-            while self._open:
-                self._open.popitem()[1].outlines.close()
+            self._open.clear()
 
     def _read(self, name: str, folder: Path, path: Path, stamp: str) -> Opened:
         manifest = self.cohort.manifest(name)

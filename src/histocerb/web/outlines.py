@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from histocerb.core.outlines import Outlines, offsets, ranges
+from histocerb.core.outlines import Outlines, offsets
 from histocerb.core.wkb import decode_polygons
 from histocerb.web.cache import ByteCache
 from histocerb.web.index import CELL_SIDE_PX, ObjectIndex, Rows
@@ -19,10 +21,13 @@ MOST_DETAIL = 12
 """Coarsest detail of tiles: level n covers squares of CELL_SIDE_PX * 2**n."""
 
 _TOLERANCE_PX = 0.25
-_ROUNDS = 2
 _LEAST_POINTS = 8
 _MAGIC = 0x31434248  # "HBC1", little-endian
-_CACHE_BYTES = 192 << 20
+_CACHE_BYTES = 160 << 20
+_LOCKS = 16
+
+Stored = Any
+"""A column of WKB polygons as Arrow holds it."""
 
 
 @dataclass(frozen=True)
@@ -33,55 +38,46 @@ class Rings:
     ring_offsets: Rows
     object_offsets: Rows
 
-    @property
-    def stored_bytes(self) -> int:
-        """Memory it takes."""
-        return self.points.nbytes + self.ring_offsets.nbytes + self.object_offsets.nbytes
-
-    def select(self, chosen: Rows) -> Rings:
-        """The objects of these positions."""
-        ring_counts = np.diff(self.object_offsets)[chosen]
-        rings = ranges(self.object_offsets[chosen], ring_counts)
-        point_counts = np.diff(self.ring_offsets)[rings]
-        points = self.points[ranges(self.ring_offsets[rings], point_counts)]
-        return Rings(points, offsets(point_counts), offsets(ring_counts))
-
 
 class OutlineReader:
-    """Outlines of one object table by row; row groups that were read are kept, up to a bound."""
+    """Outlines of one object table by row; row groups are kept as they were stored, up to a bound.
+
+    Safe from several threads, each of which reads the file through a handle of its own.
+    """
 
     def __init__(self, path: Path, index: ObjectIndex) -> None:
-        self._file = pq.ParquetFile(path)
-        self._lock = threading.Lock()
+        self._path = path
+        self._own = threading.local()
+        with pq.ParquetFile(path) as file:
+            self._metadata = file.metadata
+        self._reading = tuple(threading.Lock() for _ in range(_LOCKS))
         self._bounds = index.group_bounds
-        self._groups: ByteCache[int, Rings] = ByteCache(_CACHE_BYTES, lambda rings: rings.stored_bytes)
+        self._groups: ByteCache[int, Stored] = ByteCache(_CACHE_BYTES, lambda column: column.nbytes)
 
     def read(self, rows: Rows) -> Rings:
         """Outlines of rows, which must be sorted."""
         groups = np.searchsorted(self._bounds, rows, side="right") - 1
-        parts = [
-            self._group(int(group)).select(rows[groups == group] - self._bounds[group])
+        chosen = [
+            self._group(int(group)).take(pa.array(rows[groups == group] - self._bounds[group]))
             for group in np.unique(groups)
         ]
-        return _joined(parts)
+        found = Outlines.concat([decode_polygons(column) for column in chosen])
+        return Rings(found.points.astype(np.float32), found.ring_offsets, found.object_offsets)
 
     def rings_of(self, row: int) -> list[npt.NDArray[np.float32]]:
         """Rings of one object, exterior first."""
         found = self.read(np.array([row]))
         return np.split(found.points, found.ring_offsets[1:-1])
 
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+    def _group(self, number: int) -> Stored:
+        with self._reading[number % _LOCKS]:  # whoever wants the same group meanwhile waits for it
+            return self._groups.get(number, lambda: self._stored(number))
 
-    def _group(self, number: int) -> Rings:
-        return self._groups.get(number, lambda: self._decoded(number))
-
-    def _decoded(self, number: int) -> Rings:
-        with self._lock:
-            column = self._file.read_row_group(number, columns=["geometry"])["geometry"]
-        found: Outlines = decode_polygons(column)
-        return Rings(found.points.astype(np.float32), found.ring_offsets, found.object_offsets)
+    def _stored(self, number: int) -> Stored:
+        if not hasattr(self._own, "file"):
+            self._own.file = pq.ParquetFile(self._path, metadata=self._metadata)
+        column: Stored = self._own.file.read_row_group(number, columns=["geometry"])["geometry"]
+        return column
 
 
 def tile_box(detail: int, column: int, row: int) -> tuple[float, float, float, float]:
@@ -131,46 +127,36 @@ def object_tile(
 def simplified(rings: Rings, tolerance_px: float) -> Rings:
     """Without points that hardly matter: those whose triangle with their neighbours is small.
 
-    Points go in rounds, never two neighbours in one, so that what stays moves by about `tolerance_px`;
+    Points go in two rounds, never two neighbours in one, so that what stays moves by about `tolerance_px`;
     a ring keeps at least four.
 
     Args:
         rings: outlines.
         tolerance_px: points whose triangle is smaller than the square of this go.
     """
-    for parity in (0, 1) * _ROUNDS:
+    for parity in (0, 1):
         counts = np.diff(rings.ring_offsets)
-        place = np.arange(len(rings.points)) - np.repeat(rings.ring_offsets[:-1], counts)
-        before, following = _neighbours(rings.ring_offsets, counts)
-        towards = rings.points[following] - rings.points
-        back = rings.points[before] - rings.points
-        area = np.abs(towards[:, 0] * back[:, 1] - towards[:, 1] * back[:, 0]) / 2
-        length = np.repeat(counts, counts)
-        may_go = (place % 2 == parity) & (place < length - (length % 2)) & (length >= _LEAST_POINTS)
+        has = counts > 0
+        first, last = rings.ring_offsets[:-1][has], rings.ring_offsets[1:][has] - 1
+        area = _corner_areas(rings.points, first, last)
+        may_go = np.repeat(counts >= _LEAST_POINTS, counts)
+        may_go[1 - parity :: 2] = False
+        may_go[last[(last - first) % 2 == 0]] = False  # first and last are neighbours too
         keep = ~(may_go & (area < tolerance_px**2))
-        ring_of_point = np.repeat(np.arange(len(counts)), counts)
-        kept = np.bincount(ring_of_point[keep], minlength=len(counts))
-        rings = Rings(rings.points[keep], offsets(kept), rings.object_offsets)
+        kept = np.add.reduceat(keep, first, dtype=np.int64) if len(first) else counts
+        counts = counts.copy()
+        counts[has] = kept
+        rings = Rings(rings.points[keep], offsets(counts), rings.object_offsets)
     return rings
 
 
-def _neighbours(ring_offsets: Rows, counts: Rows) -> tuple[Rows, Rows]:
-    """Number of the point before and after every point, around the ring."""
-    number = np.arange(ring_offsets[-1])
-    before, following = number - 1, number + 1
-    has = counts > 0
-    first, last = ring_offsets[:-1][has], ring_offsets[1:][has] - 1
-    before[first], following[last] = last, first
-    return before, following
-
-
-def _joined(parts: list[Rings]) -> Rings:
-    if not parts:
-        return Rings(np.zeros((0, 2), np.float32), np.zeros(1, np.int64), np.zeros(1, np.int64))
-    if len(parts) == 1:
-        return parts[0]
-    return Rings(
-        np.concatenate([part.points for part in parts]),
-        offsets(np.concatenate([np.diff(part.ring_offsets) for part in parts])),
-        offsets(np.concatenate([np.diff(part.object_offsets) for part in parts])),
-    )
+def _corner_areas(points: npt.NDArray[np.float32], first: Rows, last: Rows) -> npt.NDArray[np.float32]:
+    """Area of the triangle of every point with those before and after it in its ring."""
+    step = np.empty_like(points)
+    step[:-1] = points[1:] - points[:-1]
+    step[last] = points[first] - points[last]
+    before = np.empty_like(step)
+    before[1:] = step[:-1]
+    before[first] = step[last]
+    twice = before[:, 0] * step[:, 1] - before[:, 1] * step[:, 0]
+    return np.asarray(np.abs(twice) / 2, np.float32)

@@ -58,7 +58,11 @@ class Store:
         with self._asking() as (fs, path):
             _make_folder(fs, f"{path}/{name}")
             try:
-                fs.pipe_file(f"{path}/{name}", content, mode="create")
+                if _is_local(fs):
+                    with Path(f"{path}/{name}").open("xb") as file:
+                        file.write(content)
+                else:
+                    fs.pipe_file(f"{path}/{name}", content, mode="create")
             except FileExistsError:
                 return False
             return True
