@@ -1,5 +1,6 @@
-"""Writes the card of the default model: every figure from an evaluation report.
+"""Writes the card of the default model: every figure from an evaluation report and the model's own facts.
 
+cp runs/default/model/* src/histocerb/models/weights/default/
 histocerb evaluate --model default --data stores/default --split valid --out report.json
 python configs/default_card.py report.json stores/default src/histocerb/models/weights/default
 """
@@ -37,6 +38,14 @@ def f1_rows(f1: dict[str, float | None]) -> str:
     return "\n".join(f"| {name} | {value:.2f} |" for name, value in f1.items() if value is not None)
 
 
+def calibration_rows(fits: dict[str, dict[str, float]]) -> str:
+    """A row per task that has a temperature."""
+    return "\n".join(
+        f"| {task} | {fit['temperature']:.2f} | {fit['ece_before']:.3f} | {fit['ece_after']:.3f} |"
+        for task, fit in fits.items()
+    )
+
+
 def card(report: dict[str, Any], store: Store, model: Path) -> str:
     """The whole card."""
     summary = report["summary"]
@@ -50,6 +59,7 @@ def card(report: dict[str, Any], store: Store, model: Path) -> str:
     ]
     tissue = summary["synth-tissue"]["tissue"]
     merged = summary["consep"]["nuclei"]["types"]
+    facts = json.loads((model / "spec.json").read_text(encoding="utf-8"))["facts"]
     rows = [row for row in report["images"] if row["source"] == "consep"]
     values: dict[str, Any] = {
         source: f"{samples[source, 'train']} / {samples[source, 'valid']}"
@@ -67,6 +77,7 @@ def card(report: dict[str, Any], store: Store, model: Path) -> str:
         "tissue": f1_rows(tissue["f1"]),
         "nuclei": f1_rows(summary["synth"]["nuclei"]["types"]["f1"]),
         "merged": ", ".join(f"{name} {value:.2f}" for name, value in merged["f1"].items()),
+        "calibration": calibration_rows(facts["calibration"]),
         "ece": merged["calibration"]["ece"],
     }
     return TEMPLATE.read_text(encoding="utf-8").format_map(values)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histocerb.metrics.calibration import ece_per_class, reliability, top_class_reliability
+from histocerb.metrics.calibration import ece_per_class, reliability
 
 EVENTS = st.lists(st.tuples(st.integers(0, 100).map(lambda p: p / 100), st.booleans()), max_size=30)
 
@@ -59,18 +59,16 @@ def test_shape_of_maps_and_rounding_above_one():
     assert found.edges.tolist() == [0, 0.5, 1]
 
 
-def test_top_class_and_each_class():
+def test_each_class():
     truth = np.array([0, 1, 1])
     probabilities = np.array([[0.8, 0.2], [0.4, 0.6], [0.7, 0.3]])
-    expected = reliability(np.array([0.8, 0.6, 0.7]), np.array([True, True, False]))
-    assert top_class_reliability(truth, probabilities).right.tolist() == expected.right.tolist()
     scores = ece_per_class(truth, probabilities, ["a", "b"])
     assert scores.values[0] == pytest.approx(reliability(probabilities[:, 0], truth == 0).ece)
     assert scores.values[1] == pytest.approx(reliability(probabilities[:, 1], truth == 1).ece)
 
 
 def test_nothing():
-    nothing = top_class_reliability(np.zeros(0, int), np.zeros((0, 3)))
+    nothing = reliability(np.zeros(0), np.zeros(0, np.bool_))
     assert math.isnan(nothing.ece)
     assert math.isnan(nothing.mce)
     assert math.isnan(ece_per_class(np.zeros(0, int), np.zeros((0, 2)), ["a", "b"]).mean)

@@ -15,7 +15,7 @@ def guesses(n=60, images=12, seed=0):
     table = rng.dirichlet(np.ones(4), n)
     table[np.arange(n), truth] += 0.4
     table /= table.sum(1, keepdims=True)
-    return Guesses(CLASSES, rng.integers(0, images, n), truth, table.argmax(1), table)
+    return Guesses(CLASSES, rng.integers(0, images, n), truth, table.argmax(1), table.max(1), table)
 
 
 def test_equals_scikit_learn():
@@ -39,7 +39,7 @@ def test_equals_scikit_learn():
 
 def test_intervals_are_over_images():
     found = guesses(n=400, images=8)
-    alone = Guesses(CLASSES, np.arange(400), found.truth, found.guess, found.probabilities)
+    alone = Guesses(CLASSES, np.arange(400), found.truth, found.guess, found.confidence, found.probabilities)
     together, apart = (class_report(one)["accuracy"] for one in (found, alone))
     assert (together["n"], apart["n"]) == (8, 400)
     assert together["low"] <= together["mean"] <= together["high"]
@@ -58,7 +58,8 @@ def test_classes_that_a_data_set_cannot_tell():
     """Two of four things are from a set that does not know class b: they say nothing about it."""
     nan = np.nan
     table = np.array([[0.6, 0.4], [0.2, 0.8], [1, nan], [1, nan]])
-    found = Guesses(("a", "b"), np.arange(4), np.array([0, 1, 0, 0]), np.array([0, 1, 0, 0]), table)
+    codes = np.array([0, 1, 0, 0])
+    found = Guesses(("a", "b"), np.arange(4), codes, codes, np.array([0.6, 0.8, 1, 1]), table)
     report = class_report(found)
     assert report["ap"] == {"a": 1, "b": 1}
     assert report["calibration"]["ece_per_class"]["b"] == pytest.approx((0.4 + 0.2) / 2)

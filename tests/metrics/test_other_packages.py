@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from histocerb.metrics.calibration import top_class_reliability
+from histocerb.metrics.calibration import reliability
 from histocerb.metrics.classification import average_precision_per_class, confusion, f1_per_class
 from histocerb.metrics.counts import r2_of_counts
 from histocerb.metrics.matching import match
@@ -68,7 +68,7 @@ def test_calibration_error_equals_torchmetrics(answers):
     torch = pytest.importorskip("torch")
     truth, probabilities, _ = answers  # shares of at most 23, none on an edge of 29 bins
     tensors = torch.from_numpy(probabilities), torch.from_numpy(truth)
-    found = top_class_reliability(truth, probabilities, 29)
+    found = reliability(probabilities.max(1), probabilities.argmax(1) == truth, 29)
     for value, norm in ((found.ece, "l1"), (found.mce, "max")):
         expected = functional.multiclass_calibration_error(*tensors, len(CLASSES), n_bins=29, norm=norm)
         assert value == pytest.approx(float(expected), abs=1e-6)

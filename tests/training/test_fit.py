@@ -113,22 +113,26 @@ def test_killed_at_random_moments_with_every_option(recipe: Recipe, tmp_path: Pa
         process.start()
         return process
 
-    began = time.monotonic()
-    whole = start(tmp_path / "whole")
-    whole.join()
-    whole_s, chance, kills = time.monotonic() - began, random.Random(1), 0
-    assert whole.exitcode == 0
-    for _ in range(6):
-        process = start(tmp_path / "cut")
-        process.join(timeout=chance.uniform(0.2, 0.8) * whole_s if kills < 3 else None)
-        if process.is_alive():
-            process.kill()
-            process.join()
-            assert process.exitcode == -signal.SIGKILL
-            kills += 1
-        elif process.exitcode == 0:
-            break
+    def journal_bytes(out: Path) -> int:
+        path = out / "journal.csv"
+        return path.stat().st_size if path.exists() else 0
+
+    whole, cut, chance, kills = tmp_path / "whole", tmp_path / "cut", random.Random(1), 0
+    process = start(whole)
+    process.join()
+    assert process.exitcode == 0
+    for share in (0.2, 0.5, 0.8):
+        process = start(cut)
+        while process.is_alive() and journal_bytes(cut) < share * journal_bytes(whole):
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0, 0.1))
+        process.kill()
+        process.join()
+        kills += process.exitcode == -signal.SIGKILL
     assert kills
+    process = start(cut)
+    process.join()
+    assert process.exitcode == 0
     _assert_same(tmp_path / "whole" / "model", tmp_path / "cut" / "model")
 
 

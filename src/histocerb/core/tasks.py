@@ -77,6 +77,9 @@ class PostprocParams:
     """0.5: computed at 1.0 um/px."""
     within: str | None = None
     """Name of the task whose objects must contain these; pixels outside are removed."""
+    class_temperature: float = 1.0
+    """1: `class_prob` is the share of an object's pixels that are of its class, as released; else that share,
+    calibrated (see `postproc.calibrate`)."""
 
 
 @dataclass(frozen=True)

@@ -100,22 +100,6 @@ def reliability(
     )
 
 
-def top_class_reliability(
-    truth: npt.NDArray[np.integer], probabilities: npt.NDArray[np.floating], bins: int = BINS
-) -> Reliability:
-    """Bins of the highest probability of each prediction, which is right if that class is the true one.
-
-    Args:
-        truth: N class codes.
-        probabilities: N x C; nan is no probability.
-        bins: B.
-    """
-    if len(truth) == 0:
-        return reliability(np.zeros(0), np.zeros(0, np.bool_), bins)
-    top = np.nanargmax(probabilities, axis=1)
-    return reliability(probabilities[np.arange(len(top)), top], top == truth, bins)
-
-
 def ece_per_class(
     truth: npt.NDArray[np.integer],
     probabilities: npt.NDArray[np.floating],

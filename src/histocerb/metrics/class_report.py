@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from histocerb.metrics.calibration import Reliability, ece_per_class, top_class_reliability
+from histocerb.metrics.calibration import Reliability, ece_per_class, reliability
 from histocerb.metrics.classification import average_precision_per_class, confusion, f1_per_class
 from histocerb.metrics.figures import Json, number, per_class, summary
 from histocerb.metrics.interval import defined_mean, ratio, summarise_together
@@ -26,6 +26,7 @@ class Guesses:
         image: N, number of the image that each is from.
         truth: N class codes.
         guess: N class codes.
+        confidence: N, the probability that the guess came with: `class_prob` of objects.
         probabilities: N x C; nan for classes that the thing's data set does not tell apart.
     """
 
@@ -33,19 +34,25 @@ class Guesses:
     image: Int
     truth: Int
     guess: Int
+    confidence: Float
     probabilities: Float
 
     def select(self, index: Int) -> Guesses:
         """The things at `index`, in that order, perhaps several times."""
         return Guesses(
-            self.classes, self.image[index], self.truth[index], self.guess[index], self.probabilities[index]
+            self.classes,
+            self.image[index],
+            self.truth[index],
+            self.guess[index],
+            self.confidence[index],
+            self.probabilities[index],
         )
 
 
 def class_report(found: Guesses, seed: int = 0) -> Json:
     """Accuracy, mF1 and mAP with intervals over images; F1 and AP per class; confusion; calibration.
 
-    Means are over the classes that the truth has. Calibration is that of the most probable class.
+    Means are over the classes that the truth has. Calibration is that of the guess.
     """
     images, of_thing = np.unique(found.image, return_inverse=True)
     n, c = len(images), len(found.classes)
@@ -87,7 +94,7 @@ def _precision(found: Guesses) -> ClassScores:
 
 
 def _calibration(found: Guesses, present: Int) -> Json:
-    bins = top_class_reliability(found.truth, found.probabilities)
+    bins = reliability(found.confidence, found.guess == found.truth)
     of_class = ece_per_class(found.truth, found.probabilities, found.classes)
     return {
         "ece": number(bins.ece),

@@ -53,6 +53,7 @@ class ImageQuality:
         pairs: truth object (id, or number of the mark) and row of the found object that stands for it.
         truth_classes: class or group name per truth object; unknown ones are missing.
         found_classes: class name per id (row number + 1).
+        class_prob: N, of the class of every found object.
         probabilities: N x C, of the task's classes for every found object; N x 0 where there are none.
     """
 
@@ -61,6 +62,7 @@ class ImageQuality:
     pairs: tuple[tuple[int, int], ...]
     truth_classes: Classes
     found_classes: Classes
+    class_prob: Float
     probabilities: Float
 
 
@@ -95,6 +97,7 @@ def outline_quality(
         pairs=tuple(zip(truth_ids.tolist(), (found_ids - 1).tolist(), strict=True)),
         truth_classes=truth.classes,
         found_classes=_found_classes(found),
+        class_prob=found.class_prob.astype(np.float64),
         probabilities=probabilities,
     )
 
@@ -123,6 +126,7 @@ def mark_quality(truth: Marks, found: InstanceTable, probabilities: Float, mpp: 
         pairs=tuple(zip(hits.mark[rows].tolist(), rows.tolist(), strict=True)),
         truth_classes={mark: name for mark, name in enumerate(truth.classes) if name},
         found_classes=_found_classes(found),
+        class_prob=found.class_prob.astype(np.float64),
         probabilities=probabilities,
     )
 

@@ -102,16 +102,24 @@ def _guesses(images: Sequence[Judged], names: tuple[str, ...]) -> Guesses:
     code = {name: index for index, name in enumerate(names)}
     owner: list[int] = []
     codes: list[tuple[int, int]] = []
+    confidence: list[Float] = [np.zeros(0)]
     tables: list[Float] = [np.zeros((0, len(names)))]
     for place, image in enumerate(images):
         guesses = image.guesses
         owner += [place] * len(guesses)
         codes += [(code[truth], code[guess]) for truth, guess, _ in guesses]
+        rows = np.array([row for _, _, row in guesses], np.int64)
+        confidence.append(image.quality.class_prob[rows])
         table = np.full((len(guesses), len(names)), np.nan)
         if image.names:
-            table[:, [code[name] for name in image.names]] = image.probabilities[
-                [row for _, _, row in guesses]
-            ]
+            table[:, [code[name] for name in image.names]] = image.probabilities[rows]
         tables.append(table)
     pairs = np.array(codes, np.int64).reshape(-1, 2)
-    return Guesses(names, np.array(owner, np.int64), pairs[:, 0], pairs[:, 1], np.concatenate(tables))
+    return Guesses(
+        names,
+        np.array(owner, np.int64),
+        pairs[:, 0],
+        pairs[:, 1],
+        np.concatenate(confidence),
+        np.concatenate(tables),
+    )

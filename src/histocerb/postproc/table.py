@@ -6,7 +6,8 @@ Score and class are means and votes over the pixels of the map. The centroid is 
 (corners are at integers).
 
 The class is the one most frequent in the object; pixels without class only count where there is no other
-(then the object has none and `class_prob` 0). Of equally frequent classes the first one wins. All sums are
+(then the object has none and `class_prob` 0). `class_prob` is the share of that class, calibrated where
+the task has a temperature. Of equally frequent classes the first one wins. All sums are
 whole numbers, so that results do not depend on where an image was cut.
 """
 
@@ -20,6 +21,7 @@ import numpy.typing as npt
 from histocerb.core.instances import NO_CLASS, InstanceTable
 from histocerb.core.outlines import Outlines
 from histocerb.core.tasks import Task
+from histocerb.postproc.calibrate import calibrated
 from histocerb.postproc.compiled import I32, I64, U8, compiled
 from histocerb.postproc.maps import TaskMaps
 from histocerb.postproc.outlines import trace
@@ -60,12 +62,13 @@ def measure(labels: I32, count: int, maps: TaskMaps, task: Task, frame: Frame) -
     if not count:
         return InstanceTable.empty(task.kind, task.classes)
     sums = _sums(labels, count, maps.inside, (frame.width, frame.height, frame.by, frame.x, frame.y))
-    code, prob = _classes(labels, count, maps.types, len(task.classes) + 1, sums[:, _PIXELS])
+    code, share = _classes(labels, count, maps.types, len(task.classes) + 1, sums[:, _PIXELS])
+    temperature = task.postproc.class_temperature if task.postproc else 1.0
     return InstanceTable(
         kind=task.kind,
         classes=task.classes,
         class_code=code,
-        class_prob=prob,
+        class_prob=calibrated(share, temperature),
         score=(sums[:, _INSIDE] / (255 * sums[:, _PIXELS])).astype(np.float32),
         centroid=sums[:, [_X2, _Y2]] / (2 * sums[:, [_AREA]]),
         area_px=sums[:, _AREA].astype(np.float64),

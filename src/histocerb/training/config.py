@@ -108,6 +108,8 @@ class TrainConfig:
         crops: what samples look like: size, targets, augmentation.
         validation: when and on how much the run is checked.
         postproc: per task that finds objects, changes to its post-processing.
+        calibrate: at the end, fit temperatures to the validation images, so that `class_prob` and the
+            probabilities of tissue classes mean what they say.
         seed: of weights, sampling and augmentation.
         precision: 32, or `bf16` for the network's arithmetic (weights and losses stay float32).
         devices: processes that share each batch; on GPUs one per GPU. Results do not depend on it but for
@@ -132,6 +134,7 @@ class TrainConfig:
     crops: CropParams = field(default_factory=CropParams)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     postproc: dict[str, PostprocChange] = field(default_factory=dict)
+    calibrate: bool = False
     seed: int = Field(default=0, ge=0, lt=2**31)
     precision: Precision = 32
     devices: int = Field(default=1, ge=1)

@@ -27,7 +27,7 @@ from histocerb.training.hardware import Hardware, find_hardware
 from histocerb.training.journal import Journal
 from histocerb.training.scalars import scalar_sinks
 from histocerb.training.stage import DONE_FILE, RESUME_FILE, Place, stage_sampler, train_stage
-from histocerb.training.validation import curves_file, journal_values, validate
+from histocerb.training.validation import calibrate_on, curves_file, journal_values, validate
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +110,9 @@ def _finish(network: Network, config: TrainConfig, store: Store, facts: dict[str
     origin |= {"config": asdict(config)}
     if config.start_from is not None:
         origin["started_from"] = load_checkpoint(config.start_from).sha256
+    if config.calibrate:
+        fitted = calibrate_on(network, store, config.validation)
+        origin["calibration"] = {task: asdict(fit) for task, fit in fitted.items()}
     sha256 = save_checkpoint(out / MODEL_FOLDER, network, origin, half=config.half)
     report = validate(network, store, config.validation)
     steps = tuple(stage.steps for stage in config.stages)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import numpy as np
-import numpy.typing as npt
 
 from histocerb.core.samples import Sample
 from histocerb.data.batches import Batch
@@ -17,9 +16,10 @@ from histocerb.data.store import Store
 from histocerb.metrics.figures import mean_of
 from histocerb.models.network import Network
 from histocerb.models.whole_image import mirrored_maps
+from histocerb.training.calibration import Fit, calibrate
 from histocerb.training.config import ValidationConfig
 from histocerb.training.curves import draw_curves
-from histocerb.training.evaluation.evaluate import ALL, evaluate
+from histocerb.training.evaluation.evaluate import ALL, Predict, evaluate
 from histocerb.training.journal import Journal
 from histocerb.training.module import StageModule
 
@@ -31,18 +31,27 @@ _FIGURES = ("dice", "pq", "accuracy", "mf1")
 
 def validate(network: Network, store: Store, config: ValidationConfig) -> dict[str, Any]:
     """Figures of the first validation samples of every source; see `evaluate`."""
-
-    def predict(image: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.float32]]:
-        return mirrored_maps(network, image)
-
-    was_training = {module: module.training for module in network.modules()}
-    network.eval()
-    report = evaluate(_samples(store, config), predict, network.spec)
-    for module, training in was_training.items():
-        module.training = training
+    with _judged(network) as predict:
+        report = evaluate(_samples(store, config), predict, network.spec)
     for (source, task), figures in main_figures(report).items():
         log.info("validation on %s: %s %s", source, task, headline(figures))
     return report
+
+
+def calibrate_on(network: Network, store: Store, config: ValidationConfig) -> dict[str, Fit]:
+    """Fit temperatures to the same samples; see `calibrate`."""
+    with _judged(network) as predict:
+        return calibrate(network, _samples(store, config), predict)
+
+
+@contextmanager
+def _judged(network: Network) -> Iterator[Predict]:
+    """The network in eval mode, as a function from an image to maps."""
+    was_training = {module: module.training for module in network.modules()}
+    network.eval()
+    yield lambda image: mirrored_maps(network, image)
+    for module, training in was_training.items():
+        module.training = training
 
 
 def main_figures(report: dict[str, Any]) -> dict[tuple[str, str], dict[str, float]]:

@@ -36,8 +36,8 @@ ALL = "all"
 
 
 @dataclass(frozen=True)
-class _Image:
-    """A sample without its pixels."""
+class Compared:
+    """What was found in a sample against its truth, without its pixels."""
 
     source: str
     name: str
@@ -47,6 +47,7 @@ class _Image:
 
     @property
     def key(self) -> str:
+        """Source and name."""
         return f"{self.source}/{self.name}"
 
 
@@ -78,7 +79,7 @@ def evaluate(
     """
     images = []
     for sample in samples:
-        found = _compared(sample, predict, spec, watch)
+        found = compared(sample, predict, spec, watch)
         if found is not None:
             images.append(found)
     judged = _judged(images, spec)
@@ -90,7 +91,8 @@ def evaluate(
     }
 
 
-def _compared(sample: Sample, predict: Predict, spec: TaskSpec, watch: Watch | None) -> _Image | None:
+def compared(sample: Sample, predict: Predict, spec: TaskSpec, watch: Watch | None = None) -> Compared | None:
+    """One sample; None where it is annotated for no task of the model."""
     truth = truth_of(sample, spec)
     if not truth:
         return None
@@ -102,10 +104,10 @@ def _compared(sample: Sample, predict: Predict, spec: TaskSpec, watch: Watch | N
         if watch is not None:
             watch(sample, tables, qualities)
     patch = patch_answer(truth, maps, spec)
-    return _Image(sample.source, sample.name, sample.patient, qualities, patch)
+    return Compared(sample.source, sample.name, sample.patient, qualities, patch)
 
 
-def _judged(images: Sequence[_Image], spec: TaskSpec) -> dict[str, dict[str, Judged]]:
+def _judged(images: Sequence[Compared], spec: TaskSpec) -> dict[str, dict[str, Judged]]:
     """Per image and task; classes are called as all images of a source together call them."""
     found: dict[str, dict[str, Judged]] = {image.key: {} for image in images}
     for source in {image.source for image in images}:
@@ -119,7 +121,7 @@ def _judged(images: Sequence[_Image], spec: TaskSpec) -> dict[str, dict[str, Jud
     return found
 
 
-def _row(image: _Image, judged: Mapping[str, Judged], spec: TaskSpec, split: str) -> dict[str, Any]:
+def _row(image: Compared, judged: Mapping[str, Judged], spec: TaskSpec, split: str) -> dict[str, Any]:
     tasks: dict[str, Any] = {name: image_figures(one) for name, one in judged.items()}
     if image.patch is not None and spec.patch is not None:
         guess = int(image.patch.probabilities.argmax())
@@ -139,7 +141,7 @@ def _row(image: _Image, judged: Mapping[str, Judged], spec: TaskSpec, split: str
 
 
 def _summaries(
-    images: Sequence[_Image], judged: Mapping[str, Mapping[str, Judged]], spec: TaskSpec, seed: int
+    images: Sequence[Compared], judged: Mapping[str, Mapping[str, Judged]], spec: TaskSpec, seed: int
 ) -> dict[str, Any]:
     """Per source, and over all; where there is one source, both are the same."""
     sources = sorted({image.source for image in images})
@@ -152,7 +154,7 @@ def _summaries(
 
 
 def _summary(
-    images: Sequence[_Image], judged: Mapping[str, Mapping[str, Judged]], spec: TaskSpec, seed: int
+    images: Sequence[Compared], judged: Mapping[str, Mapping[str, Judged]], spec: TaskSpec, seed: int
 ) -> dict[str, Any]:
     tasks = [task.name for task in spec.tasks]
     found: dict[str, Any] = {}
@@ -165,7 +167,8 @@ def _summary(
         probabilities = np.stack([answer.probabilities for answer in answers])
         truth = np.array([answer.truth for answer in answers])
         each = np.arange(len(answers))
-        guesses = Guesses(spec.patch.classes, each, truth, probabilities.argmax(1), probabilities)
+        guess, confidence = probabilities.argmax(1), probabilities.max(1)
+        guesses = Guesses(spec.patch.classes, each, truth, guess, confidence, probabilities)
         report = class_report(guesses, seed)
         found[spec.patch.name] = {"images": len(answers), **report}
     return found
