@@ -1,4 +1,4 @@
-"""The viewer on a slide of a million nuclei: time of a screen, memory, frames a second.
+"""The viewer on a slide of a million nuclei: time of a screen, memory, frames a second, two results compared.
 
 Run as `python -m benchmarks.bench_view [OBJECTS]`. The server runs as people run it, in a process of its
 own; screens are asked for as the pages ask for them, six requests at once. Frames are counted in Chromium
@@ -7,6 +7,7 @@ without a graphics card, where there is one.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -113,8 +114,8 @@ def make_result(out: Path, wanted: int) -> int:
 class Server:
     """`histocerb view` in a process of its own."""
 
-    def __init__(self, out: Path) -> None:
-        command = [Path(sys.executable).with_name("histocerb"), "view", str(out), "--no-browser"]
+    def __init__(self, out: Path, *options: str) -> None:
+        command = [Path(sys.executable).with_name("histocerb"), "view", str(out), "--no-browser", *options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.link = re.search(r"http\S+", self.process.stdout.readline()).group(0)  # type: ignore[union-attr]
@@ -151,6 +152,22 @@ def measure_screens(server: Server, side: int) -> None:
     worst, middle = 1000 * max(seconds), 1000 * float(np.median(seconds))
     print(f"outlines of a screen          median {middle:4.0f} ms, worst of {SCREENS} {worst:4.0f} ms")
     print(f"largest answer                {largest / 1e6:.2f} MB")
+
+
+def measure_comparison(out: Path) -> None:
+    """The result against a copy of it: every object has a partner to be found."""
+    with tempfile.TemporaryDirectory() as place:
+        shutil.copytree(out / NAME, Path(place, NAME))
+        server = Server(out, "--compare", place)
+        try:
+            begin = time.perf_counter()
+            while json.loads(server.get("/changes"))["stamp"] is None:
+                time.sleep(0.2)
+            print(f"compared with another result  {time.perf_counter() - begin:.1f} s")
+            print(f"memory of the server, peak    {server.peak_mb():.0f} MB")
+        finally:
+            server.process.terminate()
+            server.process.wait()
 
 
 def measure_pages(server: Server, side: int) -> None:
@@ -217,6 +234,7 @@ def main(arguments: list[str]) -> None:
         finally:
             server.process.terminate()
             server.process.wait()
+        measure_comparison(Path(place))
 
 
 if __name__ == "__main__":

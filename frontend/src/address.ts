@@ -22,12 +22,18 @@ export interface Layers {
   tissueOpacity: number;
 }
 
+/** Two results side by side, in the colours of classes or of what changed; "" is one result. */
+export type Compare = "" | "classes" | "changes";
+
 export interface Address {
   page: "cohort" | "slide";
   slide: string;
   place: Place | null;
   layers: Layers;
   selected: number | null;
+  compare: Compare;
+  /** Selected object of the second result. */
+  other: number | null;
 }
 
 export const PLAIN: Layers = {
@@ -38,6 +44,8 @@ export const PLAIN: Layers = {
   tissue: false,
   tissueOpacity: 0.35,
 };
+
+const COMPARE: Compare[] = ["classes", "changes"];
 
 export function readAddress(hash: string): Address {
   const [path, query = ""] = hash.replace(/^#\/?/, "").split("?", 2);
@@ -56,6 +64,8 @@ export function readAddress(hash: string): Address {
       tissueOpacity: share(words, "veil", PLAIN.tissueOpacity),
     },
     selected: number(words, "object"),
+    compare: COMPARE.find((one) => one === words.get("compare")) ?? "",
+    other: number(words, "other"),
   };
 }
 
@@ -76,6 +86,8 @@ export function writeAddress(address: Address): string {
   if (layers.tissue) words.set("tissue", "1");
   if (layers.tissueOpacity !== PLAIN.tissueOpacity) words.set("veil", String(layers.tissueOpacity));
   if (address.selected !== null) words.set("object", String(address.selected));
+  if (address.compare) words.set("compare", address.compare);
+  if (address.other !== null) words.set("other", String(address.other));
   const query = words.toString();
   return `#/slide/${encodeURIComponent(address.slide)}${query ? `?${query}` : ""}`;
 }

@@ -33,8 +33,15 @@ export interface Manifest {
   versions: Record<string, string>;
 }
 
-export interface Slide {
+/** Says whose objects are meant: of a slide, in the first result or below another root. */
+export interface Whose {
   name: string;
+  root?: string;
+}
+
+export interface Slide extends Whose {
+  /** What stands in place of classes, if anything. */
+  shown?: "changes";
   stamp: string;
   width: number;
   height: number;
@@ -77,6 +84,27 @@ export interface Cohort {
   kinds: KindWords[];
   tissue: Named[];
   slides: CohortRow[];
+  /** Names in the second result by names in the first, and what both are called. */
+  compared: { titles: [string, string]; pairs: Record<string, string> } | null;
+}
+
+/** An object in both results or in one of them. */
+export interface Difference {
+  change: string;
+  first: ObjectRow | null;
+  second: ObjectRow | null;
+}
+
+export interface DifferencePage {
+  total: number;
+  rows: Difference[];
+}
+
+export interface ChangesState {
+  share: number;
+  stamp: string | null;
+  changes: Named[];
+  other: string;
 }
 
 export interface ObjectRow {
@@ -106,9 +134,9 @@ export interface GalleryPage {
 export type Query = Record<string, string | number | boolean | null | undefined>;
 
 /** Address of something that belongs to a slide. */
-export function slideUrl(name: string, path: string, query: Query = {}): string {
+export function slideUrl({ name, root = "" }: Whose, path: string, query: Query = {}): string {
   const rest = search(query);
-  return `api/slides/${encodeURIComponent(name)}${path ? `/${path}` : ""}${rest}`;
+  return `${root}api/slides/${encodeURIComponent(name)}${path ? `/${path}` : ""}${rest}`;
 }
 
 /** `?a=1&b=2`, without what is null or undefined. */

@@ -7,25 +7,26 @@ import { corners } from "./view";
 import * as state from "./state";
 import type { Stage } from "./viewer/stage";
 
-/** Facts of the selected object; an object that is off the screen is flown to. */
+/** Facts of the selected object; an object that is to be flown to is. */
 export function followSelection(slide: Slide, stage: Stage): () => void {
+  const { selectedId, selected } = stage.result;
   return effect(() => {
-    const id = state.selectedId.value;
+    const id = selectedId.value;
     if (id === null) {
-      state.selected.value = null;
+      selected.value = null;
       return;
     }
     const controller = new AbortController();
-    getJson<ObjectFacts>(slideUrl(slide.name, `objects/${id}`), controller.signal).then(
+    getJson<ObjectFacts>(slideUrl(slide, `objects/${id}`), controller.signal).then(
       (facts) => {
-        state.selected.value = facts;
+        selected.value = facts;
         if (state.fly.peek()) stage.flyTo(facts);
         state.fly.value = false;
       },
       (error: Error) => {
         if (controller.signal.aborted) return;
         state.problem.value = error.message;
-        state.selectedId.value = null;
+        selectedId.value = null;
       },
     );
     return () => controller.abort();
@@ -33,10 +34,11 @@ export function followSelection(slide: Slide, stage: Stage): () => void {
 }
 
 /** Counts of the slide and of what is on the screen, above the threshold. */
-export function followCounts(slide: Slide): () => void {
+export function followCounts(slide: Slide, { totals, inView }: state.Result): () => void {
+  const { shown = null } = slide;
   const ofSlide = effect(() => {
     const { least } = state.layers.value;
-    return asked(slideUrl(slide.name, "counts", { v: slide.stamp, least: least || null }), (counts) => (state.totals.value = counts));
+    return asked(slideUrl(slide, "counts", { v: slide.stamp, shown, least: least || null }), (counts) => (totals.value = counts));
   });
   const ofView = effect(() => {
     const { frame } = state;
@@ -46,12 +48,22 @@ export function followCounts(slide: Slide): () => void {
     const seen = corners(matrix, width, height);
     state.viewArea.value = areaOnSlide(seen, slide) * (slide.mpp / 1000) ** 2;
     const text = seen.map(({ x, y }) => `${x.toFixed(1)},${y.toFixed(1)}`).join(",");
-    return asked(slideUrl(slide.name, "counts", { corners: text, least: least || null }), (counts) => (state.inView.value = counts));
+    return asked(slideUrl(slide, "counts", { shown, corners: text, least: least || null }), (counts) => (inView.value = counts));
   });
   return () => {
     ofSlide();
     ofView();
   };
+}
+
+/** Ask once whether the stain of a slide is unusual; a slide that cannot be found says nothing. */
+export function askStain(name: string): void {
+  if (name in state.stains.peek()) return;
+  state.stains.value = { ...state.stains.peek(), [name]: "" };
+  getJson<{ warning: string }>(slideUrl({ name }, "stain")).then(
+    ({ warning }) => warning && (state.stains.value = { ...state.stains.peek(), [name]: warning }),
+    () => undefined,
+  );
 }
 
 function asked(url: string, then: (counts: Counts) => void): () => void {

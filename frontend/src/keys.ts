@@ -1,6 +1,9 @@
 // The keyboard. `KEYS` is what `?` shows; what it says is what is done.
 
 import { getJson, slideUrl } from "./api";
+import type { Compare } from "./address";
+import { stepDifference } from "./panels/differences";
+import { select } from "./select";
 import * as state from "./state";
 import type { Stage } from "./viewer/stage";
 import { takePicture } from "./panels/takeAway";
@@ -28,6 +31,7 @@ export const KEYS: Key[] = [
   { keys: ["3"], does: "third kind", run: toggleKind(2) },
   { keys: ["t"], does: "tissue map on or off", run: () => state.change({ tissue: !state.layers.value.tissue }) },
   { keys: ["x"], does: "filled or outlined", run: () => state.change({ filled: !state.layers.value.filled }) },
+  { keys: ["c"], does: "compare with the other result, by class or by change", run: () => compareNext() },
   { keys: ["["], does: "objects fainter", run: () => opacity(-0.1) },
   { keys: ["]"], does: "objects stronger", run: () => opacity(0.1) },
   { keys: ["n"], does: "next object", run: (stage) => void step(stage, 1) },
@@ -60,14 +64,21 @@ export function listenToKeys(stage: Stage): () => void {
 
 /** The next or previous object in the order of the gallery. */
 export async function step(stage: Stage, by: number): Promise<void> {
+  if (state.compare.value) return stepDifference(by);
   const { kind, className, by: column, descending } = state.sorting.value;
   const { least } = state.layers.value;
   const from = state.selectedId.value ?? 0;
   const query = { kind, class_name: className, by: column, descending, least: least || null, step: by };
   const found = from
-    ? await getJson<{ id: number | null }>(slideUrl(stage.slide.name, "neighbour", { ...query, object_id: from }))
-    : { id: (await getJson<{ rows: { id: number }[] }>(slideUrl(stage.slide.name, "gallery", { ...query, step: null, count: 1 }))).rows[0]?.id ?? null };
-  if (found.id !== null) state.select(found.id);
+    ? await getJson<{ id: number | null }>(slideUrl(stage.slide, "neighbour", { ...query, object_id: from }))
+    : { id: (await getJson<{ rows: { id: number }[] }>(slideUrl(stage.slide, "gallery", { ...query, step: null, count: 1 }))).rows[0]?.id ?? null };
+  if (found.id !== null) select(found.id);
+}
+
+/** One result, both by class, both by change, and again. */
+function compareNext(): void {
+  const order: Compare[] = ["", "classes", "changes"];
+  if (state.partner.value !== undefined) state.compare.value = order[(order.indexOf(state.compare.value) + 1) % order.length];
 }
 
 export async function fullScreen(): Promise<void> {
@@ -95,5 +106,5 @@ function open(tab: "gallery" | "layers"): void {
 
 function escape(): void {
   if (state.helpOpen.value) state.helpOpen.value = false;
-  else state.selectedId.value = null;
+  else for (const one of state.results) one.selectedId.value = null;
 }

@@ -1,9 +1,9 @@
 // What is shown now. Signals: whoever reads one is drawn anew when it changes.
 
-import { computed, effect, signal } from "@preact/signals";
-import { readAddress, writeAddress, type Layers, type Place, type SortColumn } from "./address";
+import { computed, effect, signal, type Signal } from "@preact/signals";
+import { readAddress, writeAddress, type Compare, type Layers, type Place, type SortColumn } from "./address";
 import type { Affine } from "./view";
-import type { Cohort, Counts, ObjectFacts, Slide } from "./api";
+import type { Cohort, Counts, Named, ObjectFacts, Slide } from "./api";
 
 const first = readAddress(location.hash);
 
@@ -11,18 +11,53 @@ export const page = signal(first.page);
 export const slideName = signal(first.slide);
 export const place = signal<Place | null>(first.place);
 export const layers = signal<Layers>(first.layers);
-export const selectedId = signal<number | null>(first.selected);
+export const compare = signal<Compare>(first.compare);
 
 export const cohort = signal<Cohort | null>(null);
 export const slide = signal<Slide | null>(null);
-export const selected = signal<ObjectFacts | null>(null);
-export const inView = signal<Counts | null>(null);
 export const viewArea = signal(0);
-export const totals = signal<Counts | null>(null);
 export const problem = signal("");
 export const helpOpen = signal(false);
-export const tab = signal<"layers" | "object" | "gallery" | "about">(first.selected === null ? "layers" : "object");
+export const tab = signal<Tab>(first.selected === null ? "layers" : "object");
 export const panelOpen = signal(true);
+
+export type Tab = "layers" | "object" | "gallery" | "about";
+
+/** What is known of a result on the screen. */
+export interface Result {
+  side: 0 | 1;
+  selectedId: Signal<number | null>;
+  selected: Signal<ObjectFacts | null>;
+  inView: Signal<Counts | null>;
+  totals: Signal<Counts | null>;
+}
+
+/** The result that is looked at, and the one beside it. */
+export const results: [Result, Result] = [result(0, first.selected), result(1, first.other)];
+export const { selectedId, selected, inView, totals } = results[0];
+
+function result(side: 0 | 1, id: number | null): Result {
+  return { side, selectedId: signal(id), selected: signal(null), inView: signal(null), totals: signal(null) };
+}
+
+/** The name that the slide has in the second result. */
+export const partner = computed(() => cohort.value?.compared?.pairs[slideName.value]);
+
+/** What is unusual about the stain, by slide; "" where nothing is. */
+export const stains = signal<Record<string, string>>({});
+
+/** What became of objects, and in which colours that is drawn. */
+export const changes = signal<Named[]>([]);
+
+export interface Walk {
+  kind: string;
+  change: string | null;
+  by: SortColumn;
+  descending: boolean;
+}
+/** Which differences are walked through, and how far one is. */
+export const walk = signal<Walk>({ kind: "", change: null, by: "area_um2", descending: true });
+export const walked = signal<number | null>(null);
 
 export interface Sorting {
   kind: string;
@@ -64,8 +99,9 @@ export function change(part: Partial<Layers>): void {
 
 export function openSlide(name: string): void {
   place.value = null;
-  selectedId.value = null;
+  for (const one of results) one.selectedId.value = null;
   slideName.value = name;
+  compare.value = partner.value === undefined ? "" : compare.value || "changes";
   page.value = "slide";
 }
 
@@ -80,6 +116,8 @@ function current(): string {
     place: place.value,
     layers: layers.value,
     selected: selectedId.value,
+    compare: compare.value,
+    other: results[1].selectedId.value,
   });
 }
 
@@ -99,6 +137,8 @@ export function followAddress(): void {
     const read = readAddress(location.hash);
     layers.value = read.layers;
     selectedId.value = read.selected;
+    results[1].selectedId.value = read.other;
+    compare.value = read.compare;
     slideName.value = read.slide;
     page.value = read.page;
     place.value = read.place;
@@ -113,16 +153,11 @@ export function followAddress(): void {
 /** What is on the screen since nothing moves: from level-0 pixels to CSS pixels, and the size of the screen. */
 export const frame = signal<{ matrix: Affine; width: number; height: number } | null>(null);
 
+/** Where the pointer is on one of the screens, to mark the same place on the other. */
+export const pointer = signal<{ at: { x: number; y: number }; side: 0 | 1 } | null>(null);
+
 /** Counts the times that the address asked for another place. */
 export const jump = signal(0);
 
 /** True when the next object that is selected is to be flown to. */
 export const fly = signal(false);
-
-/** Select an object and go there. */
-export function select(id: number): void {
-  if (id === selectedId.value) return;
-  fly.value = true;
-  tab.value = tab.value === "gallery" ? "gallery" : "object";
-  selectedId.value = id;
-}

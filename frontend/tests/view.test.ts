@@ -13,16 +13,18 @@ describe("addresses", () => {
     place: { x: 12345.5, y: 6.1, zoom: 0.125, rotation: 30 },
     layers: { off: ["gland", "nucleus/plasma"], filled: true, opacity: 0.5, least: 0.25, tissue: true, tissueOpacity: 0.7 },
     selected: 17,
+    compare: "changes",
+    other: 23,
   };
   it("come back as they went", () => expect(readAddress(writeAddress(address))).toEqual(address));
   it("leave out what is plain", () => {
-    const plain = { ...address, place: null, layers: PLAIN, selected: null, slide: "s" };
+    const plain = { ...address, place: null, layers: PLAIN, selected: null, compare: "" as const, other: null, slide: "s" };
     expect(writeAddress(plain)).toBe("#/slide/s");
     expect(readAddress("#/slide/s")).toEqual(plain);
   });
   it("survive nonsense", () => {
-    const read = readAddress("#/slide/s?x=a&y=1&zoom=-3&opacity=7&least=x&object=");
-    expect(read).toEqual({ page: "slide", slide: "s", place: null, layers: PLAIN, selected: null });
+    const read = readAddress("#/slide/s?x=a&y=1&zoom=-3&opacity=7&least=x&object=&compare=all&other=b");
+    expect(read).toEqual({ page: "slide", slide: "s", place: null, layers: PLAIN, selected: null, compare: "", other: null });
     expect(readAddress("").page).toBe("cohort");
   });
 });

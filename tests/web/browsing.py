@@ -3,7 +3,9 @@
 import io
 import shutil
 import tempfile
+import urllib.parse
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -11,6 +13,7 @@ from PIL import Image
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SCREEN = {"width": 1200, "height": 800}
 TIMEOUT_MS = 90_000
+AXE = Path(__file__).parents[2] / "frontend/node_modules/axe-core/axe.min.js"
 _FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -23,7 +26,7 @@ _FLAGS = (
 
 
 @contextmanager
-def chromium(playwright, screen=None):
+def chromium(playwright, screen=None, touch=False):
     """A browser with a user folder of its own that is thrown away."""
     with tempfile.TemporaryDirectory() as folder:
         context = playwright.chromium.launch_persistent_context(
@@ -33,6 +36,7 @@ def chromium(playwright, screen=None):
             args=list(_FLAGS),
             viewport=screen or SCREEN,
             accept_downloads=True,
+            has_touch=touch,
             reduced_motion="reduce",
         )
         context.set_default_timeout(TIMEOUT_MS)
@@ -40,6 +44,31 @@ def chromium(playwright, screen=None):
             yield context
         finally:
             context.close()
+
+
+@contextmanager
+def watched(context, link):
+    """A page that must not complain, nor ask any other machine for anything."""
+    browser = Browser(context, link)
+    yield browser
+    assert browser.errors == []
+    asked = {urllib.parse.urlsplit(url) for url in browser.requests}
+    outside = [
+        url for url in asked if url.scheme not in ("data", "blob", "about") and url.hostname != "127.0.0.1"
+    ]
+    assert outside == []
+    browser.page.close()
+
+
+def serious_findings(page):
+    """What axe finds on a page in both themes."""
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    serious = []
+    for theme in ("dark", "light"):
+        page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+        found = page.evaluate("axe.run(document)")["violations"]
+        serious += [one for one in found if one["impact"] in ("serious", "critical")]
+    return [(one["id"], one["nodes"][0]["html"][:160]) for one in serious]
 
 
 class Browser:
@@ -71,6 +100,8 @@ class Browser:
     def wait(self):
         self.page.wait_for_timeout(250)
         self.page.wait_for_selector('[data-ready="true"]')
+        count = "document.querySelectorAll('{}').length"
+        self.until(f"{count.format('[data-ready=true]')} == {count.format('.osd')}")
 
     def until(self, condition):
         """Wait for a condition of the page; its own way of waiting needs what the page's policy forbids."""
@@ -84,10 +115,15 @@ class Browser:
     def screen(self):
         return self.page.get_by_test_id("screen")
 
-    def pixels(self):
-        """What the slide's part of the page looks like, H x W x 3."""
-        png = self.screen.screenshot()
+    def pixels(self, screen="screen"):
+        """What a screen of the page looks like, H x W x 3."""
+        png = self.page.get_by_test_id(screen).screenshot()
         return np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
+
+    def place(self):
+        """Middle of the screen in level-0 pixels, and screen pixels per level-0 pixel."""
+        words = dict(part.split("=") for part in self.hash().split("?")[1].split("&"))
+        return tuple(float(words[name]) for name in ("x", "y", "zoom"))
 
     def hash(self):
         return self.page.evaluate("location.hash")

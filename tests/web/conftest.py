@@ -10,7 +10,8 @@ from histocerb.inference.cohort.failures import Failure, remember
 
 sys.path.insert(0, str(Path(__file__).parent))  # for drawn and served
 
-from drawn import write_result, write_slide
+from browsing import chromium
+from drawn import changed_nuclei, write_result, write_slide
 from served import NAME, Client, start
 
 
@@ -30,10 +31,34 @@ def cohort(tmp_path_factory, slide_file) -> Path:
 
 
 @pytest.fixture(scope="session")
+def other(tmp_path_factory, slide_file) -> Path:
+    """Another result of the same slide, of which the folder has another name."""
+    out = tmp_path_factory.mktemp("results") / "other"
+    write_result(out / "again", slide_file, row_group=300, found_nuclei=changed_nuclei()[0])
+    return out
+
+
+@pytest.fixture(scope="session")
+def both_link(cohort, other):
+    """A viewer of both results."""
+    link, stop = start(cohort, compare=other)
+    yield link
+    stop()
+
+
+@pytest.fixture(scope="session")
 def link(cohort):
     link, stop = start(cohort)
     yield link
     stop()
+
+
+@pytest.fixture(scope="module")
+def context():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright, chromium(playwright) as context:
+        yield context
 
 
 @pytest.fixture(scope="session")

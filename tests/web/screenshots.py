@@ -1,6 +1,7 @@
 """Takes the pictures of docs/how-to/view.md: `make screenshots`.
 
-They show the demo, which is segmented for them unless DIR has a result already: `screenshots.py [DIR]`.
+They show the demo, and beside it what is found if the slide is taken for a coarser one. Both are segmented
+for them, unless there are such results already: `screenshots.py [DIR OTHER]`.
 """
 
 import subprocess
@@ -21,7 +22,11 @@ VIEWS = {
 }
 
 
-def take(folder, out):
+COMPARED = "?x=1150&y=1560&zoom=1.1&compare=changes"
+COARSER_MPP = "0.6"
+
+
+def take(folder, other, out):
     """Take all pictures of a demo."""
     link, stop = start(folder)
     with sync_playwright() as playwright, chromium(playwright, SCREEN) as context:
@@ -29,7 +34,7 @@ def take(folder, out):
         page = browser.page
         page.evaluate("localStorage.setItem('theme', 'dark')")
         browser.open_cohort()
-        page.wait_for_timeout(1500)
+        browser.until("[...document.images].every(one => one.complete && one.naturalWidth)")
         page.screenshot(path=out / "viewer-cohort.jpg", quality=QUALITY)
         for name, query in VIEWS.items():
             browser.open(f"#/slide/synthetic-0{query}")
@@ -42,13 +47,23 @@ def take(folder, out):
         page.wait_for_timeout(2500)
         browser.wait()
         page.screenshot(path=out / "viewer-gallery.jpg", quality=QUALITY)
+        stop()
+        link, stop = start(folder, compare=other)
+        browser = Browser(context, link)
+        browser.open(f"#/slide/synthetic-0{COMPARED}")
+        browser.page.wait_for_timeout(1000)
+        browser.page.screenshot(path=out / "viewer-compare.jpg", quality=QUALITY)
     stop()
 
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        take(Path(sys.argv[1]), IMAGES)
+        take(Path(sys.argv[1]), Path(sys.argv[2]), IMAGES)
     else:
         with tempfile.TemporaryDirectory() as place:
-            subprocess.run([Path(sys.executable).with_name("histocerb"), "demo", "--out", place], check=True)
-            take(Path(place), IMAGES)
+            demo, coarser = Path(place, "demo"), Path(place, "demo-at-0.6-um")
+            command = Path(sys.executable).with_name("histocerb")
+            subprocess.run([command, "demo", "--out", demo], check=True)
+            slide = demo / "synthetic-0.tif"
+            subprocess.run([command, "segment", slide, "--mpp", COARSER_MPP, "--out", coarser], check=True)
+            take(demo, coarser, IMAGES)

@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 from types import SimpleNamespace
 
+from histocerb.web.comparison import Comparison
 from histocerb.web.opened import Desk
 from histocerb.web.results import open_cohort
 from histocerb.web.server import serve
@@ -44,7 +45,10 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 def start(folder, **options):
     """A server of a folder in a thread: its link, and how to end it."""
-    served = serve(Desk(open_cohort(folder), options.get("slides", ())), port=options.get("port"))
+    desk = Desk(open_cohort(folder), options.get("slides", ()))
+    compare = options.get("compare")
+    comparison = compare and Comparison(desk, Desk(open_cohort(compare), groups=desk.groups))
+    served = serve(desk, port=options.get("port"), comparison=comparison)
     ready = threading.Event()
     thread = threading.Thread(target=served.run, args=(lambda link: ready.set(),), daemon=True)
     thread.start()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import CHROMIUM, Browser, chromium
+from browsing import AXE, CHROMIUM, serious_findings, watched
 from drawn import MPP, nuclei
 from served import NAME
 
@@ -17,30 +17,14 @@ pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="no chromium on this machine; apt-get install chromium"
 )
 
-AXE = Path(__file__).parents[2] / "frontend/node_modules/axe-core/axe.min.js"
 ALL_OFF = "off=nucleus,gland,lumen"
 X, Y = 1000.0, 800.0
 
 
-@pytest.fixture(scope="module")
-def context():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright, chromium(playwright) as context:
-        yield context
-
-
 @pytest.fixture
 def browser(context, link):
-    browser = Browser(context, link)
-    yield browser
-    assert browser.errors == []
-    asked = {urllib.parse.urlsplit(url) for url in browser.requests}
-    outside = [
-        url for url in asked if url.scheme not in ("data", "blob", "about") and url.hostname != "127.0.0.1"
-    ]
-    assert outside == []
-    browser.page.close()
+    with watched(context, link) as browser:
+        yield browser
 
 
 def view(zoom=1.0, *more):
@@ -246,9 +230,4 @@ def test_accessibility_without_serious_findings(browser, where):
         if where == "object":
             page.keyboard.press("n")
             page.get_by_test_id("object-id").wait_for()
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    for theme in ("dark", "light"):
-        page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
-        found = page.evaluate("axe.run(document)")["violations"]
-        serious = [one for one in found if one["impact"] in ("serious", "critical")]
-        assert [(one["id"], one["nodes"][0]["html"][:160]) for one in serious] == []
+    assert serious_findings(page) == []

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
@@ -13,6 +14,7 @@ from served import NAME
 
 from histocerb.cli import view
 from histocerb.cli.main import main
+from histocerb.inference.manifest import read_manifest, write_manifest
 
 
 def test_view_serves_until_it_is_interrupted(cohort):
@@ -49,6 +51,28 @@ def test_view_says_what_another_host_means(cohort, monkeypatch, capsys):
 def test_view_refuses_what_is_no_result(tmp_path, capsys):
     assert main(["view", str(tmp_path)]) == 2
     assert "expected the results of histocerb segment, found none" in capsys.readouterr().err
+
+
+def test_view_refuses_to_compare_other_slides(cohort, tmp_path, capsys):
+    copy = shutil.copytree(cohort, tmp_path / "trial")
+    manifest = read_manifest(copy / NAME)
+    write_manifest(copy / NAME, replace(manifest, slide=manifest.slide | {"fingerprint": "another"}))
+    assert main(["view", str(cohort), "--compare", str(copy)]) == 2
+    error = capsys.readouterr().err
+    assert f"found no slide that both {cohort} and {copy} have" in " ".join(error.split())
+    assert main(["view", str(cohort), "--compare", str(tmp_path / "nothing")]) == 2
+    assert "expected the results of histocerb segment, found none" in " ".join(
+        capsys.readouterr().err.split()
+    )
+
+
+def test_view_compares(cohort, other, monkeypatch):
+    from histocerb.web.server import Served
+
+    asked = []
+    monkeypatch.setattr(Served, "run", lambda self, ready: (asked.append(self.link), self.close()))
+    assert main(["view", str(cohort), "--compare", str(other), "--no-browser"]) == 0
+    assert len(asked) == 1
 
 
 def test_report_of_a_cohort_and_of_a_slide(cohort, tmp_path, capsys):

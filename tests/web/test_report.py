@@ -9,10 +9,11 @@ from drawn import nuclei
 from PIL import Image
 from served import NAME
 
-from histocerb.inference.manifest import read_manifest
+from histocerb.inference.manifest import read_manifest, write_manifest
 from histocerb.web.charts import histogram, stacked
 from histocerb.web.report import write_cohort_report, write_slide_report
 from histocerb.web.results import open_cohort
+from histocerb.web.slides import SlideShelf
 from histocerb.web.warnings import warnings_of
 
 
@@ -38,18 +39,19 @@ def pictured(cohort, tmp_path):
 
 
 def test_slide_report_stands_alone_and_has_the_figures(pictured):
-    text = write_slide_report(pictured, NAME).read_text(encoding="utf-8")
+    text = write_slide_report(pictured, NAME, SlideShelf()).read_text(encoding="utf-8")
     assert all(address.startswith("data:image/jpeg;base64,") for address in Page(text).asked)
     assert "<script" not in text
     count = (nuclei().codes == 3).sum()
     assert re.search(rf"plasma</th><td>nucleus</td><td>{count}</td>", text)
     assert "drawn, sha256 " + "1" * 64 in text
+    assert "<dt>stain</dt><dd>as of H&amp;E</dd>" in text
     area = np.pi * 9 * 6 * 0.25
-    assert f"plasma: {count}, median {area:.1f} um2" in text
+    assert f"plasma: {count}, median {area:.1f} µm²" in text
 
 
 def test_cohort_report_links_to_slides_and_names_failures(pictured):
-    text = write_cohort_report(pictured).read_text(encoding="utf-8")
+    text = write_cohort_report(pictured, SlideShelf()).read_text(encoding="utf-8")
     links = [address for address in Page(text).asked if not address.startswith("data:")]
     assert links == [f"{NAME}/report.html"]
     assert "3 slides, 1 done, 1 failed" in text
@@ -59,7 +61,7 @@ def test_cohort_report_links_to_slides_and_names_failures(pictured):
 def test_names_are_text_and_no_markup(pictured):
     folder = pictured.root / NAME
     evil = folder.rename(pictured.root / "<img src=x>")
-    text = write_slide_report(pictured, evil.name).read_text(encoding="utf-8")
+    text = write_slide_report(pictured, evil.name, SlideShelf()).read_text(encoding="utf-8")
     assert "&lt;img src=x&gt;" in text
     assert "<img src=x>" not in text
 
@@ -99,3 +101,12 @@ def test_stack_has_the_shares():
     ]
     assert widths == [25, 75]
     assert "none" in stacked({})
+
+
+def test_a_report_without_the_slide_says_that_its_stain_was_not_looked_at(pictured):
+    folder = pictured.root / NAME
+    manifest = read_manifest(folder)
+    write_manifest(folder, replace(manifest, slide=manifest.slide | {"path": "/gone/x.tif"}))
+    text = write_slide_report(pictured, NAME, SlideShelf()).read_text(encoding="utf-8")
+    assert "not looked at, the slide was not found" in text
+    assert "Unusual stain" not in text

@@ -174,7 +174,7 @@ def test_neighbours_walk_through_the_gallery(ask):
 def test_dots_show_every_object(ask):
     """At the coarsest level alpha is 1 - 0.1 ** weight: weights add up to all dots."""
     level, radius = 3, 4.0
-    got = picture(ask(f"{SLIDE}/dots/nucleus/{level}/0_0.png?radius={radius}"))
+    got = picture(ask(f"{SLIDE}/dots/nucleus/{level}/0_0.webp?radius={radius}"))
     assert got.shape == (512, 512, 4)
     weight = -np.log10(1 - np.minimum(got[..., 3], 254) / 255)
     x, y = (np.floor(axis / 2**level).astype(int) for axis in nuclei().places[:, :2].T)
@@ -184,7 +184,7 @@ def test_dots_show_every_object(ask):
 
 
 def test_dots_follow_classes_and_threshold(ask):
-    path = f"{SLIDE}/dots/nucleus/3/0_0.png?radius=4"
+    path = f"{SLIDE}/dots/nucleus/3/0_0.webp?radius=4"
     plasma = picture(ask(f"{path}&classes=plasma"))
     sure = picture(ask(f"{path}&least=0.99"))
     none = picture(ask(f"{path}&classes="))
@@ -239,7 +239,7 @@ def test_crop_shows_the_object_in_the_middle(ask):
         "gallery?kind=nucleus&class_name=neuron",
         "gallery?kind=nucleus&by=geometry",
         "outlines/cell/0/0_0.bin",
-        "dots/nucleus/0/0_0.png?radius=3&classes=neuron",
+        "dots/nucleus/0/0_0.webp?radius=3&classes=neuron",
         "counts?corners=1,2,3",
         "counts?corners=1,2,nan,4,5,6",
     ],

@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
 import { slideUrl, type CohortRow, type KindWords } from "../api";
-import { decimal, whole } from "../panels/format";
+import { decimal, whole, words } from "../panels/format";
+import { askStain } from "../follow";
 import * as state from "../state";
 
 type Value = string | number;
@@ -50,7 +51,7 @@ function Row({ row, columns }: { row: CohortRow; columns: Column[] }) {
       <th scope="row">
         {done ? <a href={`#/slide/${encodeURIComponent(row.name)}`} onClick={open}>{row.name}</a> : row.name}
         {row.reason && <p class="reason">{row.reason}</p>}
-        {row.warnings?.map((text) => <p class="reason mild" key={text}>{text}</p>)}
+        {[...(row.warnings ?? []), state.stains.value[row.name]].filter(Boolean).map((text) => <p class="reason mild" key={text}>{text}</p>)}
       </th>
       {columns.slice(1).map((column) => (
         <td key={column.key} class={column.key === "state" ? "" : "number"}>
@@ -65,7 +66,7 @@ function Row({ row, columns }: { row: CohortRow; columns: Column[] }) {
 function Thumbnail({ name }: { name: string }) {
   const [missing, setMissing] = useState(false);
   if (missing) return <div class="thumbnail" />;
-  return <img class="thumbnail" src={slideUrl(name, "thumbnail.jpg", { side: 192 })} alt="" loading="lazy" onError={() => setMissing(true)} />;
+  return <img class="thumbnail" src={slideUrl({ name }, "thumbnail.jpg", { side: 192 })} alt="" loading="lazy" onLoad={() => askStain(name)} onError={() => setMissing(true)} />;
 }
 
 function columnsFor(rows: CohortRow[], kinds: KindWords[]): Column[] {
@@ -77,8 +78,8 @@ function columnsFor(rows: CohortRow[], kinds: KindWords[]): Column[] {
     ...carried.map((name): Column => ({ key: `own/${name}`, label: name, value: (row) => row.columns?.[name] ?? "" })),
     { key: "tissue", label: "Tissue mm²", value: (row) => row.tissue_mm2 ?? -1, show: (row) => decimal(row.tissue_mm2 ?? 0) },
     ...kinds.flatMap(({ kind, label }): Column[] => [
-      { key: kind, label, title: `Number of ${label}`, value: (row) => sum(row.counts?.[kind]), show: (row) => whole(sum(row.counts?.[kind])) },
-      { key: `${kind}/mm2`, label: `${label} /mm²`, title: `${label} per square millimetre of tissue`, value: (row) => sum(row.densities?.[kind]), show: (row) => decimal(sum(row.densities?.[kind])) },
+      { key: kind, label: words(label), title: `Number of ${label}`, value: (row) => sum(row.counts?.[kind]), show: (row) => whole(sum(row.counts?.[kind])) },
+      { key: `${kind}/mm2`, label: `${words(label)} /mm²`, title: `${label} per square millimetre of tissue`, value: (row) => sum(row.densities?.[kind]), show: (row) => decimal(sum(row.densities?.[kind])) },
     ]),
   ];
 }

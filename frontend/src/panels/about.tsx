@@ -1,7 +1,8 @@
 import type { Slide } from "../api";
+import * as state from "../state";
 import { decimal, whole } from "./format";
 
-export function About({ slide }: { slide: Slide }) {
+export function About({ slide, title }: { slide: Slide; title: string }) {
   const { manifest } = slide;
   const mm = (px: number) => decimal((px * slide.mpp) / 1000);
   const rows: [string, string][] = [
@@ -16,9 +17,9 @@ export function About({ slide }: { slide: Slide }) {
   ];
   return (
     <>
-      {slide.warnings.map((text) => <p class="warning" key={text}>{text}</p>)}
+      {[...slide.warnings, state.stains.value[slide.name]].filter(Boolean).map((text) => <p class="warning" key={text}>{text}</p>)}
       <section class="card">
-        <h2>Result</h2>
+        <h2>{title}</h2>
         <dl class="about">
           {rows.map(([name, value]) => (
             <>

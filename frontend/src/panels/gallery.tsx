@@ -1,10 +1,11 @@
 import { useEffect, useState } from "preact/hooks";
 import { getJson, slideUrl, type GalleryPage, type ObjectRow, type Slide } from "../api";
 import type { SortColumn } from "../address";
+import { select } from "../select";
 import * as state from "../state";
 import { decimal, percent, whole, words } from "./format";
 
-const COLUMNS: Record<SortColumn, string> = {
+export const COLUMNS: Record<SortColumn, string> = {
   class_prob: "class probability",
   score: "score",
   area_um2: "area",
@@ -12,7 +13,7 @@ const COLUMNS: Record<SortColumn, string> = {
   x: "x",
   y: "y",
 };
-const PAGE = 36;
+export const PAGE = 36;
 
 export function Gallery({ slide }: { slide: Slide }) {
   const { sorting, layers } = state;
@@ -20,7 +21,7 @@ export function Gallery({ slide }: { slide: Slide }) {
   const { least } = layers.value;
   const [start, setStart] = useState(0);
   const [page, setPage] = useState<GalleryPage | null>(null);
-  const first = slideUrl(slide.name, "gallery", { kind, class_name: className, by, descending, least: least || null, count: PAGE });
+  const first = slideUrl(slide, "gallery", { kind, class_name: className, by, descending, least: least || null, count: PAGE });
   useEffect(() => setStart(0), [first]);
   useEffect(() => {
     const controller = new AbortController();
@@ -44,27 +45,33 @@ function Order({ slide }: { slide: Slide }) {
   const { kind, className, by, descending } = sorting.value;
   const set = (part: Partial<state.Sorting>) => (sorting.value = { ...sorting.value, ...part });
   const kinds = slide.kinds.find((one) => one.kind === kind);
+  const classes = kinds?.typed ? kinds.classes.map((one): [string, string] => [one.name, words(one.name)]) : [];
   return (
     <div class="order">
-      <select aria-label="Kind" value={kind} onChange={(event) => set({ kind: event.currentTarget.value, className: null })}>
-        {slide.kinds.map((one) => <option key={one.kind} value={one.kind}>{words(one.label)}</option>)}
-      </select>
-      <select aria-label="Class" value={className ?? ""} onChange={(event) => set({ className: event.currentTarget.value || null })}>
-        <option value="">all classes</option>
-        {kinds?.typed && kinds.classes.map((one) => <option key={one.name} value={one.name}>{words(one.name)}</option>)}
-      </select>
-      <select aria-label="Sort by" value={by} onChange={(event) => set({ by: event.currentTarget.value as SortColumn })}>
-        {Object.entries(COLUMNS).map(([key, label]) => <option key={key} value={key}>{label}</option>)}
-      </select>
-      <select aria-label="Direction" value={String(descending)} onChange={(event) => set({ descending: event.currentTarget.value === "true" })}>
-        <option value="false">lowest first</option>
-        <option value="true">highest first</option>
-      </select>
+      <Pick label="Kind" value={kind} options={slide.kinds.map((one) => [one.kind, words(one.label)])} pick={(value) => set({ kind: value, className: null })} />
+      <Pick label="Class" value={className ?? ""} options={[["", "all classes"], ...classes]} pick={(value) => set({ className: value || null })} />
+      <Pick label="Sort by" value={by} options={Object.entries(COLUMNS)} pick={(value) => set({ by: value as SortColumn })} />
+      <Pick label="Direction" value={String(descending)} options={[["false", "lowest first"], ["true", "highest first"]]} pick={(value) => set({ descending: value === "true" })} />
     </div>
   );
 }
 
-function Pages({ start, total, go }: { start: number; total: number; go: (start: number) => void }) {
+interface PickProps {
+  label: string;
+  value: string;
+  options: [string, string][];
+  pick: (value: string) => void;
+}
+
+export function Pick({ label, value, options, pick }: PickProps) {
+  return (
+    <select aria-label={label} value={value} onChange={(event) => pick(event.currentTarget.value)}>
+      {options.map(([key, text]) => <option key={key} value={key}>{text}</option>)}
+    </select>
+  );
+}
+
+export function Pages({ start, total, go }: { start: number; total: number; go: (start: number) => void }) {
   return (
     <div class="pages">
       <button disabled={start === 0} onClick={() => go(Math.max(0, start - PAGE))}>Back</button>
@@ -79,15 +86,15 @@ function Picture({ row, slide, by }: { row: ObjectRow; slide: Slide; by: SortCol
   const isSelected = state.selectedId.value === row.id;
   return (
     <li>
-      <button class="picture" aria-pressed={isSelected} title={`${words(name)}, object ${row.id}`} onClick={() => state.select(row.id)}>
-        <img src={slideUrl(slide.name, `objects/${row.id}/crop.jpg`, { v: slide.stamp })} alt={`${words(name)}, object ${row.id}`} width="88" height="88" loading="lazy" />
+      <button class="picture" aria-pressed={isSelected} title={`${words(name)}, object ${row.id}`} onClick={() => select(row.id)}>
+        <img src={slideUrl(slide, `objects/${row.id}/crop.jpg`, { v: slide.stamp })} alt={`${words(name)}, object ${row.id}`} width="88" height="88" loading="lazy" />
         <span>{figure(row, by)}</span>
       </button>
     </li>
   );
 }
 
-function figure(row: ObjectRow, by: SortColumn): string {
+export function figure(row: ObjectRow, by: SortColumn): string {
   if (by === "area_um2") return `${decimal(row.area_um2)} µm²`;
   if (by === "class_prob") return row.class_prob === null ? "–" : percent(row.class_prob);
   if (by === "score") return percent(row.score);

@@ -1,17 +1,18 @@
 import type { Counts, Kind, Slide } from "../api";
 import * as state from "../state";
 import type { Stage } from "../viewer/stage";
+import { CompareChoice, CompareLegend } from "./compareLegend";
 import { Icon } from "./icons";
 import { decimal, whole, words } from "./format";
 import { TakeAway } from "./takeAway";
 
-export function Layers({ slide, stage }: { slide: Slide; stage: Stage }) {
+export function Layers({ slides, stage }: { slides: Slide[]; stage: Stage }) {
   const { layers } = state;
+  const [slide] = slides;
   return (
     <>
-      {slide.kinds.map((kind) => (
-        <KindLegend key={kind.kind} kind={kind} slide={slide} />
-      ))}
+      {state.partner.value !== undefined && <CompareChoice />}
+      {slide.kinds.map((kind) => (slides.length > 1 ? <CompareLegend key={kind.kind} kind={kind} /> : <KindLegend key={kind.kind} kind={kind} slide={slide} />))}
       <section class="card">
         <h2>Drawing</h2>
         <div class="choice" role="group" aria-label="Objects are drawn as">
@@ -36,12 +37,7 @@ function KindLegend({ kind, slide }: { kind: Kind; slide: Slide }) {
   const total = state.totals.value ?? slide.manifest.counts;
   return (
     <section class={`card legend ${on ? "" : "off"}`}>
-      <h2>
-        <button class="switch" aria-pressed={on} aria-label={`Show ${kind.label}`} onClick={() => state.toggle(kind.kind)}>
-          <Icon name={on ? "eye" : "hidden"} />
-        </button>
-        {words(kind.label)}
-      </h2>
+      <KindHead kind={kind} on={on} />
       <table>
         <thead>
           <tr>
@@ -65,6 +61,17 @@ function KindLegend({ kind, slide }: { kind: Kind; slide: Slide }) {
   );
 }
 
+export function KindHead({ kind, on }: { kind: Kind; on: boolean }) {
+  return (
+    <h2>
+      <button class="switch" aria-pressed={on} aria-label={`Show ${kind.label}`} onClick={() => state.toggle(kind.kind)}>
+        <Icon name={on ? "eye" : "hidden"} />
+      </button>
+      {words(kind.label)}
+    </h2>
+  );
+}
+
 interface RowProps {
   kind: Kind;
   name: string;
@@ -74,27 +81,35 @@ interface RowProps {
 }
 
 function ClassRow({ kind, name, colour, total, slide }: RowProps) {
-  const key = `${kind.kind}/${name}`;
-  const on = state.isOn(kind.kind, name);
+  return (
+    <tr class={state.isOn(kind.kind, name) ? "" : "off"}>
+      <th scope="row">
+        <ClassSwitch kind={kind.kind} name={name} colour={colour} canSwitch={kind.typed} />
+      </th>
+      <Figures count={total[kind.kind]?.[name] ?? 0} seen={state.inView.value?.[kind.kind]?.[name]} slide={slide} />
+    </tr>
+  );
+}
+
+interface SwitchProps {
+  kind: string;
+  name: string;
+  colour: string;
+  canSwitch: boolean;
+}
+
+export function ClassSwitch({ kind, name, colour, canSwitch }: SwitchProps) {
   const label = (
     <>
       <i class="swatch" style={{ background: colour }} />
       {words(name)}
     </>
   );
+  if (!canSwitch) return <span class="class">{label}</span>;
   return (
-    <tr class={on ? "" : "off"}>
-      <th scope="row">
-        {kind.typed ? (
-          <button class="class" aria-pressed={on} onClick={() => state.toggle(key)}>
-            {label}
-          </button>
-        ) : (
-          <span class="class">{label}</span>
-        )}
-      </th>
-      <Figures count={total[kind.kind]?.[name] ?? 0} seen={state.inView.value?.[kind.kind]?.[name]} slide={slide} />
-    </tr>
+    <button class="class" aria-pressed={state.isOn(kind, name)} onClick={() => state.toggle(`${kind}/${name}`)}>
+      {label}
+    </button>
   );
 }
 

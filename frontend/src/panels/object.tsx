@@ -1,32 +1,67 @@
 import { slideUrl, type Counts, type ObjectFacts, type Slide } from "../api";
 import { step } from "../keys";
+import { select } from "../select";
 import * as state from "../state";
 import type { Stage } from "../viewer/stage";
 import { Icon } from "./icons";
 import { decimal, percent, whole, words } from "./format";
 
-export function ObjectFactsPanel({ slide, stage }: { slide: Slide; stage: Stage }) {
-  const one = state.selected.value;
+export function ObjectFactsPanel({ slides, stage }: { slides: Slide[]; stage: Stage }) {
+  const isCompared = slides.length > 1;
+  const what = isCompared ? "difference" : "object in the order of the gallery";
+  const found = slides.flatMap((slide, side) => {
+    const one = state.results[side].selected.value;
+    return one ? [{ one, slide, side }] : [];
+  });
   return (
     <>
       <div class="buttons steps">
-        <button onClick={() => void step(stage, -1)} title="Previous object in the order of the gallery (p)">
+        <button onClick={() => void step(stage, -1)} title={`Previous ${what} (p)`}>
           <span class="flip"><Icon name="next" /></span> Previous
         </button>
-        <button onClick={() => void step(stage, 1)} title="Next object in the order of the gallery (n)">
+        <button onClick={() => void step(stage, 1)} title={`Next ${what} (n)`}>
           Next <Icon name="next" />
         </button>
       </div>
-      {one ? <Facts one={one} slide={slide} stage={stage} /> : <p class="hint">Click an object on the slide, search its id, or walk through the gallery with n and p.</p>}
+      {isCompared && found.length > 0 && <Became found={found.map(({ one }) => one)} isFirst={found[0].side === 0} />}
+      {found.map(({ one, slide, side }) => (
+        <Facts key={side} one={one} slide={slide} side={side as 0 | 1} stage={side ? stage.beside! : stage} title={isCompared ? state.cohort.value!.compared!.titles[side] : ""} />
+      ))}
+      {!found.length && <p class="hint">Click an object on the slide, search its id, or walk through the {isCompared ? "differences" : "gallery"} with n and p.</p>}
     </>
   );
 }
 
-function Facts({ one, slide, stage }: { one: ObjectFacts; slide: Slide; stage: Stage }) {
+/** What became of an object from one result to the other. */
+function Became({ found, isFirst }: { found: ObjectFacts[]; isFirst: boolean }) {
+  const [one, other] = found;
+  const change = other ? (one.class && other.class && one.class !== other.class ? "retyped" : "matched") : isFirst ? "lost" : "new";
+  const colour = state.changes.value.find(({ name }) => name === change)?.colour;
+  return (
+    <p class="became" data-testid="change">
+      <i class="swatch" style={{ background: colour }} />
+      <b>{words(change)}</b>
+      {change === "retyped" && `: ${words(one.class!)}, then ${words(other.class!)}`}
+      <span class="faint">{state.walked.value === null ? "" : `difference ${whole(state.walked.value + 1)}`}</span>
+    </p>
+  );
+}
+
+interface FactsProps {
+  one: ObjectFacts;
+  slide: Slide;
+  side: 0 | 1;
+  stage: Stage;
+  /** Of its result, where there are two. */
+  title: string;
+}
+
+function Facts({ one, slide, side, stage, title }: FactsProps) {
   const colour = state.colours.value.get(one.class ? `${one.kind}/${one.class}` : one.kind);
   return (
     <section class="card">
-      <img class="portrait" src={slideUrl(slide.name, `objects/${one.id}/crop.jpg`, { v: slide.stamp })} alt={`Object ${one.id}`} width="160" height="160" />
+      {title && <h3 class="whose">{title}</h3>}
+      <img class="portrait" src={slideUrl(slide, `objects/${one.id}/crop.jpg`, { v: slide.stamp })} alt={`Object ${one.id}`} width="160" height="160" />
       <h2>
         <i class="swatch" style={{ background: colour }} />
         {words(one.class ?? one.kind)}
@@ -34,7 +69,7 @@ function Facts({ one, slide, stage }: { one: ObjectFacts; slide: Slide; stage: S
       </h2>
       <dl>
         <dt>Id</dt>
-        <dd data-testid="object-id">{one.id}</dd>
+        <dd data-testid={side ? "other-id" : "object-id"}>{one.id}</dd>
         {one.class_prob !== null && <Fact name="Class probability" value={percent(one.class_prob)} share={one.class_prob} />}
         <Fact name="Score" value={percent(one.score)} share={one.score} />
         <Fact name="Area" value={`${decimal(one.area_um2)} µm²`} />
@@ -45,7 +80,7 @@ function Facts({ one, slide, stage }: { one: ObjectFacts; slide: Slide; stage: S
           <>
             <dt>{words(slide.container ?? "container")}</dt>
             <dd>
-              <button class="plain" onClick={() => state.select(one.container!)}>
+              <button class="plain" onClick={() => select(one.container!, side)}>
                 {one.container}
               </button>
             </dd>

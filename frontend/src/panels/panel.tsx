@@ -2,6 +2,7 @@ import type { Slide } from "../api";
 import * as state from "../state";
 import type { Stage } from "../viewer/stage";
 import { About } from "./about";
+import { Differences } from "./differences";
 import { Gallery } from "./gallery";
 import { Layers } from "./layers";
 import { ObjectFactsPanel } from "./object";
@@ -13,8 +14,12 @@ const TABS = [
   ["about", "About"],
 ] as const;
 
-export function Panel({ slide, stage }: { slide: Slide; stage: Stage }) {
+/** Slides: the one that is looked at, and the same one of the second result if that is beside it. */
+export function Panel({ slides, stage }: { slides: Slide[]; stage: Stage }) {
   const { tab } = state;
+  const [slide] = slides;
+  const isCompared = slides.length > 1;
+  const titles = state.cohort.value?.compared?.titles;
   return (
     <aside class="panel" aria-label="Side panel">
       <div class="tabs" role="tablist" aria-label="Side panel">
@@ -29,15 +34,15 @@ export function Panel({ slide, stage }: { slide: Slide; stage: Stage }) {
             onClick={() => (tab.value = key)}
             onKeyDown={(event) => turn(event, key)}
           >
-            {label}
+            {key === "gallery" && isCompared ? "Differences" : label}
           </button>
         ))}
       </div>
       <div class="body" role="tabpanel" id="tab-body" aria-labelledby={`tab-${tab.value}`} tabIndex={0}>
-        {tab.value === "layers" && <Layers slide={slide} stage={stage} />}
-        {tab.value === "object" && <ObjectFactsPanel slide={slide} stage={stage} />}
-        {tab.value === "gallery" && <Gallery slide={slide} />}
-        {tab.value === "about" && <About slide={slide} />}
+        {tab.value === "layers" && <Layers slides={slides} stage={stage} />}
+        {tab.value === "object" && <ObjectFactsPanel slides={slides} stage={stage} />}
+        {tab.value === "gallery" && (isCompared ? <Differences slide={slide} /> : <Gallery slide={slide} />)}
+        {tab.value === "about" && slides.map((one, side) => <About key={side} slide={one} title={isCompared ? titles![side] : "Result"} />)}
       </div>
     </aside>
   );

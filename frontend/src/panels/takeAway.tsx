@@ -1,7 +1,7 @@
 import { slideUrl, type Slide } from "../api";
 import { corners, scaleOf } from "../view";
 import * as state from "../state";
-import { download, withCaption } from "../viewer/picture";
+import { download, sideBySide, withCaption } from "../viewer/picture";
 import type { Stage } from "../viewer/stage";
 import { Icon } from "./icons";
 
@@ -14,12 +14,12 @@ export function TakeAway({ slide, stage }: { slide: Slide; stage: Stage }) {
         <button onClick={() => takePicture(stage)}>
           <Icon name="camera" /> PNG
         </button>
-        <button onClick={() => download(selectionUrl(slide, stage, "geojson"), `${slide.name}.geojson`)}>
-          <Icon name="download" /> GeoJSON
-        </button>
-        <button onClick={() => download(selectionUrl(slide, stage, "csv"), `${slide.name}.csv`)}>
-          <Icon name="download" /> CSV
-        </button>
+        {!stage.beside &&
+          (["geojson", "csv"] as const).map((form) => (
+            <button key={form} onClick={() => download(selectionUrl(slide, stage, form), `${slide.name}.${form}`)}>
+              <Icon name="download" /> {form === "csv" ? "CSV" : "GeoJSON"}
+            </button>
+          ))}
       </div>
     </section>
   );
@@ -27,12 +27,14 @@ export function TakeAway({ slide, stage }: { slide: Slide; stage: Stage }) {
 
 export function takePicture(stage: Stage): void {
   const { slide } = stage;
-  const classes = slide.kinds
+  const ofKinds = slide.kinds
     .filter((kind) => state.isOn(kind.kind))
     .flatMap((kind) => kind.classes.filter((one) => state.isOn(kind.kind, one.name)));
+  const classes = slide.shown ? state.changes.value : ofKinds;
   const tissue = state.layers.value.tissue ? slide.tissue.slice(1).filter((one) => !state.layers.value.off.includes(`tissue/${one.name}`)) : [];
   const caption = { title: slide.name, umPerPx: slide.mpp / scaleOf(stage.matrix), classes: [...classes, ...tissue] };
-  withCaption(stage.copy(), caption, devicePixelRatio).toBlob((blob) => {
+  const picture = stage.beside ? sideBySide(stage.copy(), stage.beside.copy()) : stage.copy();
+  withCaption(picture, caption, devicePixelRatio).toBlob((blob) => {
     if (!blob) return;
     const url = URL.createObjectURL(blob);
     download(url, `${slide.name}.png`);
@@ -45,5 +47,5 @@ function selectionUrl(slide: Slide, stage: Stage, form: "geojson" | "csv"): stri
   const seen = corners(stage.matrix, width, height).flatMap(({ x, y }) => [x.toFixed(1), y.toFixed(1)]);
   const kinds = slide.kinds.map((kind) => kind.kind).filter((kind) => state.isOn(kind));
   const { least } = state.layers.value;
-  return slideUrl(slide.name, `selection.${form}`, { corners: seen.join(","), kinds: kinds.join(","), least: least || null });
+  return slideUrl(slide, `selection.${form}`, { corners: seen.join(","), kinds: kinds.join(","), least: least || null });
 }

@@ -1,4 +1,5 @@
 import { fullScreen, swapTheme } from "../keys";
+import { select } from "../select";
 import * as state from "../state";
 import type { Stage } from "../viewer/stage";
 import { Icon, type IconName } from "./icons";
@@ -35,7 +36,7 @@ function Search({ stage }: { stage: Stage | null }) {
     event.preventDefault();
     const field = (event.target as HTMLFormElement).elements.namedItem("id") as HTMLInputElement;
     const id = Number(field.value);
-    if (stage && Number.isInteger(id) && id > 0) state.select(id);
+    if (stage && Number.isInteger(id) && id > 0) select(id);
     field.blur();
   };
   return (

@@ -54,7 +54,7 @@ export class DotLayer {
   private source({ classes, least }: DotFilter): object {
     const { slide, kind } = this;
     const radius = Math.max(0.5, kind.diameter_um / 2 / slide.mpp).toFixed(2);
-    const query = { v: slide.stamp, radius, least: least || null, classes: classes?.join(",") };
+    const query = { v: slide.stamp, shown: slide.shown, radius, least: least || null, classes: classes?.join(",") };
     return {
       width: slide.width,
       height: slide.height,
@@ -62,7 +62,7 @@ export class DotLayer {
       minLevel: 0,
       maxLevel: slide.levels - 1,
       getTileUrl: (level: number, x: number, y: number) =>
-        slideUrl(slide.name, `dots/${kind.kind}/${slide.levels - 1 - level}/${x}_${y}.png`, query),
+        slideUrl(slide, `dots/${kind.kind}/${slide.levels - 1 - level}/${x}_${y}.webp`, query),
     };
   }
 }

@@ -49,7 +49,7 @@ export class OutlineLayer {
   async start(): Promise<void> {
     await Promise.all(
       this.slide.kinds.map(async ({ kind }) => {
-        const bytes = await getBytes(slideUrl(this.slide.name, `grid/${kind}.bin`, { v: this.slide.stamp }));
+        const bytes = await getBytes(slideUrl(this.slide, `grid/${kind}.bin`, { v: this.slide.stamp }));
         this.grids.set(kind, new Uint32Array(bytes));
       }),
     );
@@ -164,7 +164,7 @@ export class OutlineLayer {
     this.asked.set(wanted, controller);
     try {
       const path = `outlines/${kind}/${key.detail}/${key.column}_${key.row}.bin`;
-      const bytes = await getBytes(slideUrl(this.slide.name, path, { v: this.slide.stamp }), controller.signal);
+      const bytes = await getBytes(slideUrl(this.slide, path, { v: this.slide.stamp, shown: this.slide.shown }), controller.signal);
       const side = this.slide.cell * 2 ** key.detail;
       this.tiles.set(wanted, this.painter.upload(decodeOutlines(bytes), key.column * side, key.row * side));
       this.dropOldest();

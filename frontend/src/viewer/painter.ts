@@ -114,11 +114,13 @@ export class Painter {
     }
   }
 
-  drawCells(texture: WebGLTexture, width: number, height: number, alpha: number): void {
+  /** A picture over a part of the slide from its corner; only a share of it where it is larger than that. */
+  drawCells(texture: WebGLTexture, size: [number, number], share: [number, number], alpha: number): void {
     const { gl } = this;
     this.use(this.cells, [], 0);
     this.moveTo(this.cells, 0, 0);
-    gl.uniform2f(this.cells.at("extent"), width, height);
+    gl.uniform2f(this.cells.at("extent"), ...size);
+    gl.uniform2f(this.cells.at("share"), ...share);
     gl.uniform1f(this.cells.at("alpha"), alpha);
     gl.bindTexture(gl.TEXTURE_2D, texture);
     gl.bindVertexArray(this.square);

@@ -22,6 +22,16 @@ export function withCaption(picture: HTMLCanvasElement, caption: Caption, dpr: n
   return picture;
 }
 
+/** Two pictures of the same height as one. */
+export function sideBySide(left: HTMLCanvasElement, right: HTMLCanvasElement): HTMLCanvasElement {
+  const both = document.createElement("canvas");
+  [both.width, both.height] = [left.width + right.width, Math.max(left.height, right.height)];
+  const ink = both.getContext("2d")!;
+  ink.drawImage(left, 0, 0);
+  ink.drawImage(right, left.width, 0);
+  return both;
+}
+
 function drawBar(ink: CanvasRenderingContext2D, umPerPx: number, width: number, height: number): void {
   const bar = scaleBar(umPerPx, 160);
   const left = width - PAD - bar.px;

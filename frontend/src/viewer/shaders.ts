@@ -73,8 +73,9 @@ void main() { colour = vec4(ink.rgb * alpha, alpha); }`;
 export const CELLS_VERTEX = `${PLACED}
 in vec2 corner;
 uniform vec2 extent;
+uniform vec2 share;
 out vec2 at;
-void main() { at = corner; gl_Position = clip(placed(corner * extent)); }`;
+void main() { at = corner * share; gl_Position = clip(placed(corner * extent)); }`;
 
 export const CELLS_FRAGMENT = `#version 300 es
 precision highp float;

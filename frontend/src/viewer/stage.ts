@@ -5,8 +5,10 @@ import OpenSeadragon from "openseadragon";
 import { slideUrl, type Kind, type ObjectFacts, type Slide } from "../api";
 import type { Layers, Place } from "../address";
 import { apply, inverse, scaleOf, type Affine, type Point } from "../view";
+import { choose } from "../select";
 import * as state from "../state";
 import { DotLayer } from "./dotLayer";
+import { BLANK, OPTIONS } from "./options";
 import { OutlineLayer, type Hit } from "./outlineLayer";
 import { Overlay } from "./overlay";
 import { Painter, type Shade } from "./painter";
@@ -28,6 +30,10 @@ export interface Hover {
 export class Stage {
   readonly viewer: OpenSeadragon.Viewer;
   readonly painter: Painter | null;
+  /** The other result of the slide, on the screen beside this one. */
+  beside: Stage | null = null;
+  /** Called when this one is moved by its user or by a command. */
+  leads: () => void = () => undefined;
   private readonly overlay: Overlay;
   private readonly outlines: OutlineLayer | null;
   private readonly tissue: TissueLayer | null;
@@ -39,11 +45,15 @@ export class Stage {
 
   constructor(
     private readonly element: HTMLElement,
-    navigator: HTMLElement,
+    navigator: HTMLElement | null,
     readonly slide: Slide,
+    readonly result: state.Result,
     private readonly hovered: (hover: Hover | null) => void,
+    /** Whose pixels are shown: two results of a slide share them. */
+    private readonly ground = slide,
   ) {
-    this.viewer = OpenSeadragon({ ...OPTIONS, element, navigatorElement: navigator } as OpenSeadragon.Options);
+    const shown = navigator ? { showNavigator: true, navigatorElement: navigator } : {};
+    this.viewer = OpenSeadragon({ ...OPTIONS, ...shown, element } as OpenSeadragon.Options);
     this.overlay = new Overlay(() => this.painter);
     this.painter = Painter.on(this.overlay.canvas);
     this.viewer.canvas.appendChild(this.overlay.canvas);
@@ -55,6 +65,8 @@ export class Stage {
     this.viewer.addHandler("open", () => this.begin());
     this.viewer.addHandler("update-viewport", () => this.draw());
     this.viewer.addHandler("canvas-key", (event) => void (event.preventDefaultAction = true));
+    // Both fingers move within one frame: without this the viewer forgets where the first one led.
+    this.viewer.addHandler("canvas-pinch", () => void this.viewer.viewport.update());
     this.viewer.addHandler("canvas-click", (event) => event.quick && this.click(event.position));
     this.viewer.open(this.source() as unknown as OpenSeadragon.TileSourceSpecifier);
     this.followPointer();
@@ -81,11 +93,27 @@ export class Stage {
   }
 
   goTo(place: Place, immediately: boolean): void {
+    this.leads();
     const { viewport } = this.viewer;
     const { width } = this.slide;
     viewport.setRotation(place.rotation, immediately);
     viewport.zoomTo((place.zoom * width) / this.size.width, undefined, immediately);
     viewport.panTo(new OpenSeadragon.Point(place.x / width, place.y / width), immediately);
+  }
+
+  /** Show what another one shows now. */
+  follow(other: Stage): void {
+    if (!this.opened || !other.opened) return;
+    const [own, theirs] = [this.viewer.viewport, other.viewer.viewport];
+    const zoom = (theirs.getZoom(true) * other.size.width) / this.size.width;
+    const centre = theirs.getCenter(true);
+    const there = own.getCenter(true);
+    const turned = theirs.getRotation(true);
+    if (own.getZoom(true) === zoom && there.x === centre.x && there.y === centre.y && own.getRotation(true) === turned) return;
+    own.setRotation(turned, true);
+    own.zoomTo(zoom, undefined, true);
+    own.panTo(centre, true);
+    this.viewer.forceRedraw();
   }
 
   /** So that an object fills about a quarter of the screen, or less if that were too close. */
@@ -98,6 +126,7 @@ export class Stage {
   }
 
   by(action: "in" | "out" | "home" | "left" | "right" | "up" | "down" | "clockwise" | "counter"): void {
+    this.leads();
     const { viewport } = this.viewer;
     const step = viewport.getBounds(false).width * 0.15;
     const pan = (x: number, y: number) => viewport.panBy(new OpenSeadragon.Point(x, y).rotate(-viewport.getRotation()));
@@ -145,13 +174,14 @@ export class Stage {
     this.opened = true;
     const { place } = state;
     if (place.value) this.goTo(place.value, true);
+    if (this.beside) this.follow(this.beside);
     void this.outlines?.start().catch((error: Error) => (state.problem.value = error.message));
     void this.tissue?.start().then(() => this.redraw());
     this.viewer.world.getItemAt(0).addHandler("fully-loaded-change", () => this.redraw());
     this.ends.push(
-      effect(() => (void state.layers.value, void state.selected.value, this.redraw())),
+      effect(() => (void state.layers.value, void this.result.selected.value, this.redraw())),
       effect(() => {
-        if (!state.jump.value) return;
+        if (!state.jump.value || this.result.side) return;
         const wanted = untracked(() => place.value);
         if (wanted) this.goTo(wanted, true);
       }),
@@ -198,7 +228,7 @@ export class Stage {
 
   /** The selected object again, on top of all, in white with a wide dark edge. */
   private drawSelected(): void {
-    const one = state.selected.value;
+    const one = this.result.selected.value;
     const found = one && this.outlines!.find(one.kind, one.id);
     if (!found) return;
     const { tile, n } = found;
@@ -235,6 +265,7 @@ export class Stage {
     this.settled = window.setTimeout(() => {
       this.settled = 0;
       this.draw(true);
+      if (this.result.side) return;
       state.place.value = this.place;
       state.frame.value = { matrix: this.matrix, ...this.size };
     }, SETTLED_MS);
@@ -257,16 +288,18 @@ export class Stage {
   private click(position: Point): void {
     const point = apply(inverse(this.matrix), position);
     const hit = this.outlines?.pick(point, (one) => this.accepts(one));
-    state.selectedId.value = hit?.id ?? null;
+    choose(hit?.id ?? null, this.result.side);
     if (hit) state.tab.value = "object";
   }
 
   private followPointer(): void {
     let asked = 0;
+    const lead = () => this.leads();
     const move = (event: PointerEvent) => {
       cancelAnimationFrame(asked);
       const bounds = this.element.getBoundingClientRect();
       const at = { x: event.clientX - bounds.left, y: event.clientY - bounds.top };
+      state.pointer.value = { at, side: this.result.side };
       asked = requestAnimationFrame(() => {
         if (!this.opened || event.buttons) return this.hovered(null);
         const point = apply(inverse(this.matrix), at);
@@ -275,7 +308,8 @@ export class Stage {
         this.hovered(hit || cell ? { at, hit, cell } : null);
       });
     };
-    const leave = () => (cancelAnimationFrame(asked), this.hovered(null));
+    const leave = () => (cancelAnimationFrame(asked), this.hovered(null), (state.pointer.value = null));
+    for (const touch of ["pointerdown", "wheel"]) this.element.addEventListener(touch, lead, { capture: true, passive: true });
     this.element.addEventListener("pointermove", move);
     this.element.addEventListener("pointerleave", leave);
     this.ends.push(() => {
@@ -286,7 +320,7 @@ export class Stage {
   }
 
   private source(): object {
-    const { slide } = this;
+    const { ground: slide } = this;
     return {
       width: slide.width,
       height: slide.height,
@@ -297,29 +331,7 @@ export class Stage {
       getTileUrl: (level: number, x: number, y: number) =>
         slide.slide_problem
           ? BLANK
-          : slideUrl(slide.name, `tiles/${slide.levels - 1 - level}/${x}_${y}.jpg`, { v: slide.stamp }),
+          : slideUrl(slide, `tiles/${slide.levels - 1 - level}/${x}_${y}.jpg`, { v: slide.stamp }),
     };
   }
 }
-
-/** One light pixel: stands for the tiles of a slide that cannot be found. */
-const BLANK = "data:image/gif;base64,R0lGODlhAQABAIAAAPT09AAAACwAAAAAAQABAAACAkQBADs=";
-
-const OPTIONS = {
-  drawer: "canvas",
-  prefixUrl: "",
-  showNavigationControl: false,
-  showNavigator: true,
-  navigatorDisplayRegionColor: "#c084f5",
-  navigatorRotate: true,
-  animationTime: 0.4,
-  springStiffness: 9,
-  zoomPerScroll: 1.35,
-  maxZoomPixelRatio: 16,
-  minZoomImageRatio: 0.7,
-  visibilityRatio: 0.3,
-  imageLoaderLimit: 6,
-  maxImageCacheCount: 300,
-  gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: true },
-  gestureSettingsTouch: { pinchRotate: false },
-};

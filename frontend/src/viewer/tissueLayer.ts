@@ -22,7 +22,7 @@ export class TissueLayer {
 
   async start(): Promise<void> {
     if (!this.slide.tissue.length) return;
-    const cells = decodeTissue(await getBytes(slideUrl(this.slide.name, "tissue.bin", { v: this.slide.stamp })));
+    const cells = decodeTissue(await getBytes(slideUrl(this.slide, "tissue.bin", { v: this.slide.stamp })));
     for (let n = 0; n < cells.code.length; n++) {
       this.columns = Math.max(this.columns, cells.column[n] + 1);
       this.rows = Math.max(this.rows, cells.row[n] + 1);
@@ -36,7 +36,9 @@ export class TissueLayer {
     if (this.drawnOff !== off.join()) this.paint(off);
     if (!this.texture) return;
     const { side } = this.cells;
-    this.painter.drawCells(this.texture, this.columns * side, this.rows * side, alpha);
+    const whole = [this.columns * side, this.rows * side];
+    const seen = [Math.min(whole[0], this.slide.width), Math.min(whole[1], this.slide.height)];
+    this.painter.drawCells(this.texture, [seen[0], seen[1]], [seen[0] / whole[0], seen[1] / whole[1]], alpha);
   }
 
   /** Class and probabilities of the cell at a point of the slide. */

@@ -12,14 +12,22 @@ from histocerb.cli.console import say
 
 def report(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Results of a cohort, or of one slide.")],
+    slides: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FOLDER", help="Where slides are now that have moved; repeatable."),
+    ] = None,
 ) -> None:
     """Write report.html for every slide that is done, and one for the cohort."""
     from histocerb.web.report import write_cohort_report, write_slide_report
     from histocerb.web.results import open_cohort
+    from histocerb.web.slides import SlideShelf
 
-    cohort = open_cohort(folder)
-    for state in cohort.states():
-        if state.is_done:
-            say(str(write_slide_report(cohort, state.name)))
-    if not cohort.single:
-        say(str(write_cohort_report(cohort)))
+    cohort, shelf = open_cohort(folder), SlideShelf(slides or ())
+    try:
+        for state in cohort.states():
+            if state.is_done:
+                say(str(write_slide_report(cohort, state.name, shelf)))
+        if not cohort.single:
+            say(str(write_cohort_report(cohort, shelf)))
+    finally:
+        shelf.close()

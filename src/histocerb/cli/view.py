@@ -27,10 +27,14 @@ def view(
         list[Path] | None,
         typer.Option(metavar="FOLDER", help="Where slides are now that have moved; repeatable."),
     ] = None,
+    compare: Annotated[
+        Path | None,
+        typer.Option(metavar="OTHER", help="Results of the same slides to show beside these."),
+    ] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the link.")] = False,
 ) -> None:
     """Look at results in the browser; nothing leaves this machine."""
-    show(folder, port, host, slides or (), browser=not no_browser)
+    show(folder, port, host, slides or (), browser=not no_browser, compare=compare)
 
 
 def show(
@@ -39,6 +43,7 @@ def show(
     host: str = "127.0.0.1",
     slides: Sequence[Path] = (),
     browser: bool = True,
+    compare: Path | None = None,
 ) -> None:
     """Serve results until interrupted.
 
@@ -48,12 +53,17 @@ def show(
         host: to listen on.
         slides: folders with slides that have moved.
         browser: open the link in a browser.
+        compare: other results of the same slides, or None.
     """
+    from histocerb.web.comparison import Comparison
     from histocerb.web.opened import Desk
     from histocerb.web.results import open_cohort
     from histocerb.web.server import LOCAL, serve
 
-    served = serve(Desk(open_cohort(folder), slides), host, port)
+    desk = Desk(open_cohort(folder), slides)
+    other = None if compare is None else Desk(open_cohort(compare), slides, desk.groups)
+    comparison = None if other is None else Comparison(desk, other)
+    served = serve(desk, host, port, comparison)
     if host != LOCAL:
         say(
             f"warning:  {host} is not {LOCAL}: whoever has the link and reaches this machine sees the slides,"

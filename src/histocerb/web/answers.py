@@ -9,7 +9,7 @@ from fastapi import Request, Response
 
 from histocerb.web.cache import ByteCache
 
-_CACHE_BYTES = 96 << 20
+_CACHE_BYTES = 64 << 20
 _KEEP = "private, max-age=86400, immutable"
 """Addresses carry the stamp of the result, so that what they lead to never changes."""
 

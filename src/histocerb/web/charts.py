@@ -8,7 +8,7 @@ from html import escape
 import numpy as np
 import numpy.typing as npt
 
-from histocerb.core.colours import colour
+from histocerb.core.colours import Rgb, colour
 
 _WIDTH, _HEIGHT, _BINS = 360, 120, 48
 _FOOT = 18
@@ -16,7 +16,12 @@ _FOOT = 18
 
 def css(name: str) -> str:
     """Colour of a class as CSS."""
-    return "#{:02x}{:02x}{:02x}".format(*colour(name))
+    return css_of(colour(name))
+
+
+def css_of(shade: Rgb) -> str:
+    """A colour as CSS."""
+    return "#{:02x}{:02x}{:02x}".format(*shade)
 
 
 def histogram(values: npt.NDArray[np.float32], shade: str, label: str, unit: str) -> str:
@@ -45,12 +50,17 @@ def histogram(values: npt.NDArray[np.float32], shade: str, label: str, unit: str
     text = f"{label}: {len(values):,}, median {median:,.1f} {unit}"
     return (
         f'<figure><svg viewBox="0 0 {_WIDTH} {_HEIGHT + _FOOT}" role="img" aria-label="{escape(text)}">'
-        f'<g fill="{shade}" stroke="#0003" stroke-width=".5">{bars}</g>'
+        f'<g fill="{shade}" stroke="#0006" stroke-width=".5">{bars}</g>'
         f'<path d="M{at:.1f} 0V{_HEIGHT}" stroke="#333" stroke-dasharray="3 3"/>'
-        f'<text x="0" y="{_HEIGHT + 14}">{10**low:,.3g}</text>'
-        f'<text x="{_WIDTH}" y="{_HEIGHT + 14}" text-anchor="end">{10**high:,.3g} {unit}</text>'
+        f'<text x="0" y="{_HEIGHT + 14}">{_short(10**low)}</text>'
+        f'<text x="{_WIDTH}" y="{_HEIGHT + 14}" text-anchor="end">{_short(10**high)} {unit}</text>'
         f"</svg><figcaption>{escape(text)}</figcaption></figure>"
     )
+
+
+def _short(value: float) -> str:
+    """Three figures, never a power of ten."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def stacked(shares: Mapping[str, float]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from histocerb.analysis.objects import Box
-from histocerb.core.colours import colour
+from histocerb.core.colours import UNKNOWN_COLOUR
 from histocerb.web.index import NO_WORD, ObjectIndex, Rows
 from histocerb.web.pictures import TILE_PX, Picture
 
@@ -37,21 +37,30 @@ def density_tile(index: ObjectIndex, rows: Rows, place: tuple[int, int, int], ra
     x = (index.columns["x"][rows] / np.float32(scale)).astype(np.int32) - column * TILE_PX + margin
     y = (index.columns["y"][rows] / np.float32(scale)).astype(np.int32) - row * TILE_PX + margin
     near = (x >= 0) & (x < side) & (y >= 0) & (y < side)
-    codes = index.columns["class_code"][rows][near]
     flat = (y * side + x)[near]
-    weight = np.zeros((side, side), np.float32)
-    mixed = np.zeros((side, side, 3), np.float32)
-    kernel = _disc(radius)
-    for code in np.unique(codes).tolist():
-        dots = np.bincount(flat[codes == code], minlength=side * side).reshape(side, side)
-        spread = cv2.filter2D(dots.astype(np.float32), -1, kernel, borderType=cv2.BORDER_CONSTANT)
-        weight += spread
-        mixed += spread[..., None] * np.array(_shade(index, code, rows), np.float32)
-    inner = slice(margin, margin + TILE_PX)
-    weight, mixed = weight[inner, inner], mixed[inner, inner]
-    alpha = 1 - np.power(1 - _OPACITY, weight)
-    rgb = mixed / np.maximum(weight, 1e-6)[..., None]
-    return np.dstack([rgb, alpha * 255]).round().clip(0, 255).astype(np.uint8)
+    sums = np.empty((side, side, 4), np.float32)  # of weights, and of the colours of all dots
+    for channel, values in enumerate(_weights(index, rows[near])):
+        sums[..., channel] = np.bincount(flat, values, side * side).reshape(side, side)
+    spread = cv2.filter2D(sums, -1, _disc(radius), borderType=cv2.BORDER_CONSTANT)
+    inner = spread[margin : margin + TILE_PX, margin : margin + TILE_PX]
+    weight = inner[..., 3]
+    alpha = -np.expm1(weight * np.float32(np.log(1 - _OPACITY)))
+    picture = inner / np.maximum(weight, 1e-6)[..., None]
+    picture[..., 3] = alpha * 255
+    return np.asarray((picture + 0.5).clip(0, 255), np.uint8)
+
+
+def _weights(index: ObjectIndex, rows: Rows) -> list[npt.NDArray[np.float32] | None]:
+    """Red, green and blue of objects of one kind, and a weight of one (None) for each."""
+    shades = np.zeros((256, 3), np.float32)  # by code as a byte; without class it is the last
+    for code, word in enumerate(index.classes):
+        shades[code] = index.colours.get(word, UNKNOWN_COLOUR)
+    if len(rows):
+        shades[np.uint8(256 + NO_WORD)] = index.colours.get(
+            index.kinds[int(index.columns["kind"][rows[0]])], UNKNOWN_COLOUR
+        )
+    codes = index.columns["class_code"][rows].view(np.uint8)
+    return [*(shades[codes, channel] for channel in range(3)), None]
 
 
 def chosen_rows(
@@ -69,9 +78,3 @@ def _disc(radius: float) -> npt.NDArray[np.float32]:
     reach = int(np.ceil(radius))
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     return np.asarray(np.clip(radius + 0.5 - np.hypot(x, y), 0, 1), np.float32)
-
-
-def _shade(index: ObjectIndex, code: int, rows: Rows) -> tuple[int, int, int]:
-    if code != NO_WORD:
-        return colour(index.classes[code])
-    return colour(index.kinds[int(index.columns["kind"][rows[0]])])

@@ -9,10 +9,11 @@ import numpy as np
 
 from histocerb._version import __version__
 from histocerb.analysis.objects import container_task
-from histocerb.core.colours import colour
 from histocerb.core.tasks import Task, TaskSpec
 from histocerb.inference.cohort.results import read_columns
 from histocerb.inference.cohort.status import SlideState
+from histocerb.web.charts import css
+from histocerb.web.comparison import Comparison
 from histocerb.web.index import CELL_SIDE_PX, ObjectIndex
 from histocerb.web.opened import Opened
 from histocerb.web.outlines import MOST_DETAIL
@@ -21,8 +22,8 @@ from histocerb.web.results import Cohort, spec_of
 from histocerb.web.warnings import warnings_of
 
 
-def cohort_facts(cohort: Cohort) -> dict[str, Any]:
-    """The cohort and a row per slide."""
+def cohort_facts(cohort: Cohort, comparison: Comparison | None) -> dict[str, Any]:
+    """The cohort and a row per slide, and with what it is compared."""
     states = cohort.states()
     specs = {s.manifest.model["tasks"]: spec_of(s.manifest) for s in states if s.manifest and s.is_done}
     kinds: dict[str, dict[str, Any]] = {}
@@ -30,7 +31,7 @@ def cohort_facts(cohort: Cohort) -> dict[str, Any]:
     for spec in specs.values():
         for task in spec.objects:
             kinds.setdefault(task.kind, _kind_words(spec, task))
-        tissue |= {name: _css(name) for name in (spec.patch.classes if spec.patch else ())}
+        tissue |= {name: css(name) for name in (spec.patch.classes if spec.patch else ())}
     return {
         "title": cohort.title,
         "single": cohort.single,
@@ -38,6 +39,7 @@ def cohort_facts(cohort: Cohort) -> dict[str, Any]:
         "kinds": list(kinds.values()),
         "tissue": [{"name": name, "colour": shade} for name, shade in tissue.items()],
         "slides": [_row(cohort, state) for state in states],
+        "compared": comparison and {"titles": comparison.titles, "pairs": comparison.pairs},
     }
 
 
@@ -65,7 +67,7 @@ def slide_facts(opened: Opened, name: str, slide_problem: str | None) -> dict[st
         "kinds": [_kind_words(spec, task) | _kind_size(opened.index, task) for task in spec.objects],
         "classes": list(opened.index.classes),
         "container": task.kind if (task := container_task(spec)) else None,
-        "tissue": [{"name": n, "colour": _css(n)} for n in (spec.patch.classes if spec.patch else ())],
+        "tissue": [{"name": n, "colour": css(n)} for n in (spec.patch.classes if spec.patch else ())],
         "slide_problem": slide_problem,
         "warnings": warnings_of(opened.manifest, opened.folder),
         "manifest": manifest,
@@ -95,7 +97,7 @@ def _row(cohort: Cohort, state: SlideState) -> dict[str, Any]:
 
 def _kind_words(spec: TaskSpec, task: Task) -> dict[str, Any]:
     names = task.classes or (task.kind,)
-    classes = [{"name": name, "colour": _css(name)} for name in names]
+    classes = [{"name": name, "colour": css(name)} for name in names]
     return {"kind": task.kind, "label": task.name, "typed": bool(task.classes), "classes": classes}
 
 
@@ -108,7 +110,3 @@ def _kind_size(index: ObjectIndex, task: Task) -> dict[str, Any]:
         "reach": grid.reach_px,
         "diameter_um": 2 * float(np.sqrt(np.median(areas) / np.pi)) if len(areas) else 0.0,
     }
-
-
-def _css(name: str) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*colour(name))

@@ -7,10 +7,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from histocerb.web.asked import DeskOf, KeptOf, Level, Number, Share, class_codes
+from histocerb.web.asked import DeskOf, KeptOf, Level, Number, Share, ShownOf, class_codes
 from histocerb.web.density import chosen_rows, density_tile
 from histocerb.web.outlines import MOST_DETAIL, object_tile
-from histocerb.web.pictures import TILE_PX, png
+from histocerb.web.pictures import TILE_PX, webp
 
 router = APIRouter(prefix="/api/slides/{name}")
 
@@ -25,22 +25,20 @@ _MARGIN_PX = 64
 @router.get("/outlines/{kind}/{detail}/{column}_{row}.bin")
 def outlines(
     request: Request,
-    desk: DeskOf,
+    shown: ShownOf,
     kept: KeptOf,
-    name: str,
     kind: str,
     detail: Annotated[int, Path(ge=0, le=MOST_DETAIL)],
     column: Number,
     row: Number,
 ) -> Response:
     """Objects of a tile; `outlines.object_tile` says how they are written."""
-    one = desk.result(name)
-    code = one.index.kind_code(kind)
+    code = shown.index.kind_code(kind)
     return kept.answer(
         request,
-        one.stamp,
+        shown.stamp,
         _BINARY,
-        lambda: object_tile(one.index, one.outlines, code, (detail, column, row)),
+        lambda: object_tile(shown.index, shown.opened.outlines, code, (detail, column, row)),
     )
 
 
@@ -54,12 +52,11 @@ def grid(request: Request, desk: DeskOf, kept: KeptOf, name: str, kind: str) -> 
     )
 
 
-@router.get("/dots/{kind}/{level}/{column}_{row}.png")
+@router.get("/dots/{kind}/{level}/{column}_{row}.webp")
 def dots(
     request: Request,
-    desk: DeskOf,
+    shown: ShownOf,
     kept: KeptOf,
-    name: str,
     kind: str,
     level: Level,
     column: Number,
@@ -69,15 +66,15 @@ def dots(
     least: Share = 0.0,
 ) -> Response:
     """A tile of dots over the tile of the slide."""
-    one = desk.result(name)
-    code, chosen = one.index.kind_code(kind), class_codes(one.index, classes)
+    index = shown.index
+    code, chosen = index.kind_code(kind), class_codes(index, classes)
     side, margin = float(TILE_PX << level), float(_MARGIN_PX << level)
     left, top = column * side - margin, row * side - margin
     box = left, top, left + side + 2 * margin, top + side + 2 * margin
 
     def draw() -> bytes:
         with _DRAWING:
-            rows = chosen_rows(one.index, code, box, chosen, least)
-            return png(density_tile(one.index, rows, (level, column, row), radius))
+            rows = chosen_rows(index, code, box, chosen, least)
+            return webp(density_tile(index, rows, (level, column, row), radius))
 
-    return kept.answer(request, one.stamp, "image/png", draw)
+    return kept.answer(request, shown.stamp, "image/webp", draw)

@@ -8,10 +8,8 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from histocerb.core.colours import colour
-from histocerb.web.asked import ChoiceOf, CornersOf, DeskOf, KeptOf, Share
-from histocerb.web.opened import Opened
-from histocerb.web.pictures import crop
+from histocerb.web.asked import ChoiceOf, CornersOf, DeskOf, KeptOf, Share, ShownOf
+from histocerb.web.pictures import Drawn, crop
 from histocerb.web.queries import contents, counts, row_facts, rows_in
 from histocerb.web.selection import Format, of_kinds, written
 
@@ -22,10 +20,9 @@ _CROP_PX = 160
 
 
 @router.get("/counts")
-def count(desk: DeskOf, name: str, corners: CornersOf, least: Share = 0.0) -> dict[str, dict[str, int]]:
+def count(shown: ShownOf, corners: CornersOf, least: Share = 0.0) -> dict[str, dict[str, int]]:
     """Objects per kind and class, in a polygon or in all."""
-    index = desk.result(name).index
-    return counts(index, index.confident(rows_in(index, corners), least))
+    return counts(shown.index, shown.index.confident(rows_in(shown.index, corners), least))
 
 
 @router.get("/objects/{object_id}")
@@ -40,11 +37,15 @@ def picture(request: Request, desk: DeskOf, kept: KeptOf, name: str, object_id: 
     """A picture of one object."""
     one, slide = desk.result(name), desk.slide(name)
     row = one.index.row_of(object_id)
+
+    def outlines() -> list[Drawn]:
+        return [(one.outlines.rings_of(row), one.index.colour_of(row))]
+
     return kept.answer(
         request,
         one.stamp,
         "image/jpeg",
-        lambda: crop(slide, one.index.boxes[row], one.outlines.rings_of(row), _shade(one, row), _CROP_PX),
+        lambda: crop(slide, one.index.boxes[row], outlines(), _CROP_PX),
     )
 
 
@@ -87,8 +88,3 @@ def selection(
     return StreamingResponse(
         written(one, rows, form), media_type=form.media_type, headers={"Content-Disposition": disposition}
     )
-
-
-def _shade(one: Opened, row: int) -> tuple[int, int, int]:
-    facts = row_facts(one.index, row)
-    return colour(facts["class"] or facts["kind"])

@@ -13,12 +13,12 @@ from histocerb.inference.manifest import Manifest
 from histocerb.inference.tables import OBJECTS_FILE
 from histocerb.slides.reader import Slide
 from histocerb.web.index import ObjectIndex, read_index
-from histocerb.web.outlines import OutlineReader
+from histocerb.web.outlines import OutlineReader, StoredGroups, stored_groups
 from histocerb.web.queries import Orders
 from histocerb.web.results import Cohort, own_file, spec_of
 from histocerb.web.slides import SlideShelf
 
-_MOST_OBJECTS = 4_000_000
+_MOST_OBJECTS = 2_000_000
 """Objects of all results that are kept open; the one looked at is kept however large it is."""
 
 
@@ -51,8 +51,18 @@ class Opened:
 class Desk:
     """Opens the results of a cohort; safe from several threads."""
 
-    def __init__(self, cohort: Cohort, slide_folders: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, cohort: Cohort, slide_folders: Sequence[Path] = (), groups: StoredGroups | None = None
+    ) -> None:
+        """A desk with nothing open.
+
+        Args:
+            cohort: the results.
+            slide_folders: where slides are now that have moved.
+            groups: room for outlines that is shared with other desks; None: its own.
+        """
         self.cohort = cohort
+        self.groups = stored_groups() if groups is None else groups
         self._shelf = SlideShelf(slide_folders)
         self._open: OrderedDict[str, Opened] = OrderedDict()
         self._lock = threading.Lock()
@@ -94,7 +104,7 @@ class Desk:
         manifest = self.cohort.manifest(name)
         size = int(manifest.slide["width_px"]), int(manifest.slide["height_px"])
         index = read_index(path, spec_of(manifest), size)
-        return Opened(stamp, manifest, folder, index, OutlineReader(path, index), Orders(index))
+        return Opened(stamp, manifest, folder, index, OutlineReader(path, index, self.groups), Orders(index))
 
     def _put_away(self) -> None:
         """Drop the least recently used; their files close with the last reader."""

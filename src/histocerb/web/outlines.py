@@ -23,11 +23,14 @@ MOST_DETAIL = 12
 _TOLERANCE_PX = 0.25
 _LEAST_POINTS = 8
 _MAGIC = 0x31434248  # "HBC1", little-endian
-_CACHE_BYTES = 160 << 20
+_CACHE_BYTES = 112 << 20
 _LOCKS = 16
 
 Stored = Any
 """A column of WKB polygons as Arrow holds it."""
+
+StoredGroups = ByteCache[tuple[object, int], Stored]
+"""Row groups by reader and number."""
 
 
 @dataclass(frozen=True)
@@ -39,20 +42,33 @@ class Rings:
     object_offsets: Rows
 
 
+def stored_groups() -> StoredGroups:
+    """Room for row groups as they were stored."""
+    return ByteCache(_CACHE_BYTES, lambda column: int(column.nbytes))
+
+
 class OutlineReader:
     """Outlines of one object table by row; row groups are kept as they were stored, up to a bound.
 
     Safe from several threads, each of which reads the file through a handle of its own.
     """
 
-    def __init__(self, path: Path, index: ObjectIndex) -> None:
+    def __init__(self, path: Path, index: ObjectIndex, groups: StoredGroups) -> None:
+        """Open a table.
+
+        Args:
+            path: of the table.
+            index: its objects.
+            groups: where row groups are kept; several readers may share it.
+        """
         self._path = path
+        self._mark = object()
         self._own = threading.local()
         with pq.ParquetFile(path) as file:
             self._metadata = file.metadata
         self._reading = tuple(threading.Lock() for _ in range(_LOCKS))
         self._bounds = index.group_bounds
-        self._groups: ByteCache[int, Stored] = ByteCache(_CACHE_BYTES, lambda column: column.nbytes)
+        self._groups = groups
 
     def read(self, rows: Rows) -> Rings:
         """Outlines of rows, which must be sorted."""
@@ -71,7 +87,7 @@ class OutlineReader:
 
     def _group(self, number: int) -> Stored:
         with self._reading[number % _LOCKS]:  # whoever wants the same group meanwhile waits for it
-            return self._groups.get(number, lambda: self._stored(number))
+            return self._groups.get((self._mark, number), lambda: self._stored(number))
 
     def _stored(self, number: int) -> Stored:
         if not hasattr(self._own, "file"):

@@ -72,15 +72,12 @@ class Orders:
 def counts(index: ObjectIndex, rows: Rows) -> Counts:
     """Objects per kind and class; those without a class stand under the name of their kind."""
     found: Counts = {}
-    for task in index.spec.objects:
-        code = index.kind_code(task.kind)
+    for code, (kind, classes) in enumerate(zip(index.kinds, index.classes_of, strict=True)):
         codes = index.columns["class_code"][rows[index.columns["kind"][rows] == code]]
-        found[task.kind] = {
-            name: int(np.count_nonzero(codes == index.classes.index(name))) for name in task.classes
-        }
+        found[kind] = {name: int(np.count_nonzero(codes == index.classes.index(name))) for name in classes}
         untyped = int(np.count_nonzero(codes == NO_WORD))
-        if untyped or not task.classes:
-            found[task.kind][task.kind] = untyped
+        if untyped or not classes:
+            found[kind][kind] = untyped
     return found
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from histocerb._version import __version__
+from histocerb.core.errors import SlideError
 from histocerb.core.tasks import TaskSpec
 from histocerb.inference.atomic import whole_file
 from histocerb.inference.cohort.status import SlideState
@@ -21,6 +22,8 @@ from histocerb.inference.tables import OBJECTS_FILE
 from histocerb.web.charts import css, histogram, stacked
 from histocerb.web.index import NO_WORD, read_index
 from histocerb.web.results import Cohort, own_file, spec_of
+from histocerb.web.slides import SlideShelf
+from histocerb.web.stain import stain_warning
 from histocerb.web.warnings import warnings_of
 
 REPORT_FILE = "report.html"
@@ -31,8 +34,13 @@ _QUALITY = 86
 _STYLE = Path(__file__).with_suffix(".css")
 
 
-def write_slide_report(cohort: Cohort, name: str) -> Path:
+def write_slide_report(cohort: Cohort, name: str, shelf: SlideShelf) -> Path:
     """Write `report.html` into the folder of a complete result.
+
+    Args:
+        cohort: the results.
+        name: of the result.
+        shelf: finds the slide, whose stain is looked at.
 
     Raises:
         UsageError: There is no such slide.
@@ -40,27 +48,33 @@ def write_slide_report(cohort: Cohort, name: str) -> Path:
     """
     folder, manifest = cohort.folder(name), cohort.manifest(name)
     spec = spec_of(manifest)
+    warnings, stain = _warnings(cohort, name, shelf)
     parts = [
         f"<h1>{escape(name)}</h1><p class=faint>{escape(str(manifest.slide['path']))}</p>",
-        "".join(f"<p class=warning>{escape(text)}</p>" for text in warnings_of(manifest, folder)),
+        "".join(f"<p class=warning>{escape(text)}</p>" for text in warnings),
         _section("Overview", _image(own_file(folder, OVERVIEW_FILE), _PICTURE_PX, "Overview")),
         _section("Objects", _counts(manifest, spec)),
         _section("Areas", _areas(folder, manifest, spec)),
         _section("Tissue", _tissue(manifest, spec)) if spec.patch else "",
-        _section("How it was made", _facts(manifest)),
+        _section("How it was made", _facts(manifest, stain)),
     ]
     return _write(folder / REPORT_FILE, name, parts)
 
 
-def write_cohort_report(cohort: Cohort) -> Path:
-    """Write `report.html` beside the folders of the slides, with links to their own reports."""
+def write_cohort_report(cohort: Cohort, shelf: SlideShelf) -> Path:
+    """Write `report.html` beside the folders of the slides, with links to their own reports.
+
+    Args:
+        cohort: the results.
+        shelf: finds the slides, whose stains are looked at.
+    """
     states = cohort.states()
     done = [state for state in states if state.is_done and state.manifest]
     failed = [state for state in states if state.reason]
     area = sum(state.manifest.tissue_area_mm2 for state in done if state.manifest)
-    head = f"{len(states)} slides, {len(done)} done, {len(failed)} failed, {area:,.2f} mm2 of tissue"
-    rows = "".join(_slide_row(cohort, state) for state in states)
-    columns = "".join(f"<th>{word}</th>" for word in ("tissue mm2", "objects", "composition", "tissue"))
+    head = f"{len(states)} slides, {len(done)} done, {len(failed)} failed, {area:,.2f} mm² of tissue"
+    rows = "".join(_slide_row(cohort, state, shelf) for state in states)
+    columns = "".join(f"<th>{word}</th>" for word in ("tissue mm²", "objects", "composition", "tissue"))
     parts = [
         f"<h1>{escape(cohort.title)}</h1><p class=faint>{head}</p>",
         _section("Slides", f"<table><thead><tr><th>slide</th><th></th>{columns}</tr></thead>{rows}</table>"),
@@ -68,7 +82,18 @@ def write_cohort_report(cohort: Cohort) -> Path:
     return _write(cohort.root / REPORT_FILE, cohort.title, parts)
 
 
-def _slide_row(cohort: Cohort, state: SlideState) -> str:
+def _warnings(cohort: Cohort, name: str, shelf: SlideShelf) -> tuple[list[str], str]:
+    """Sentences about a result, and what is known of its stain."""
+    folder, manifest = cohort.folder(name), cohort.manifest(name)
+    found = warnings_of(manifest, folder)
+    try:
+        unusual = stain_warning(shelf.slide(manifest, folder))
+    except SlideError:
+        return found, "not looked at, the slide was not found"
+    return [*found, *([unusual] if unusual else [])], "unusual" if unusual else "as of H&E"
+
+
+def _slide_row(cohort: Cohort, state: SlideState, shelf: SlideShelf) -> str:
     name = escape(state.name)
     manifest = state.manifest
     if not state.is_done or manifest is None:
@@ -80,7 +105,8 @@ def _slide_row(cohort: Cohort, state: SlideState) -> str:
     objects = "<br>".join(f"{sum(of.values()):,} {escape(kind)}" for kind, of in manifest.counts.items())
     typed = [task.kind for task in spec.objects if len(task.classes) > 1]
     mix = "".join(stacked(manifest.counts.get(kind, {})) for kind in typed)
-    notes = "".join(f'<div class="faint">{escape(text)}</div>' for text in warnings_of(manifest, folder))
+    warnings, _ = _warnings(cohort, state.name, shelf)
+    notes = "".join(f'<div class="faint">{escape(text)}</div>' for text in warnings)
     tissue = stacked(_without_glass(manifest, spec))
     return (
         f"<tr><th>{link}{notes}</th><td>{picture}</td><td>{manifest.tissue_area_mm2:.2f}</td>"
@@ -98,7 +124,7 @@ def _counts(manifest: Manifest, spec: TaskSpec) -> str:
             rows.append(
                 f"<tr><th>{label}</th><td>{escape(task.kind)}</td><td>{count:,}</td><td>{density:,.1f}</td></tr>"
             )
-    head = "<tr><th>class</th><th>kind</th><th>number</th><th>per mm2 of tissue</th></tr>"
+    head = "<tr><th>class</th><th>kind</th><th>number</th><th>per mm² of tissue</th></tr>"
     return f"<table><thead>{head}</thead>{''.join(rows)}</table>"
 
 
@@ -111,7 +137,7 @@ def _areas(folder: Path, manifest: Manifest, spec: TaskSpec) -> str:
         for name in task.classes or (task.kind,):
             code = index.classes.index(name) if task.classes else NO_WORD
             chosen = of_kind & (index.columns["class_code"] == code)
-            charts.append(histogram(index.columns["area_um2"][chosen], css(name), name, "um2"))
+            charts.append(histogram(index.columns["area_um2"][chosen], css(name), name, "µm²"))
     return f"<div class=row>{''.join(charts)}</div>"
 
 
@@ -123,8 +149,8 @@ def _tissue(manifest: Manifest, spec: TaskSpec) -> str:
         f"<td>{area / total if total else 0:.1%}</td></tr>"
         for name, area in shares.items()
     )
-    head = "<tr><th>class</th><th>mm2</th><th>share</th></tr>"
-    note = f"<p class=faint>Area of the tissue mask: {manifest.tissue_area_mm2:.2f} mm2.</p>"
+    head = "<tr><th>class</th><th>mm²</th><th>share</th></tr>"
+    note = f"<p class=faint>Area of the tissue mask: {manifest.tissue_area_mm2:.2f} mm².</p>"
     return f"{stacked(shares)}<table><thead>{head}</thead>{rows}</table>{note}"
 
 
@@ -133,12 +159,13 @@ def _without_glass(manifest: Manifest, spec: TaskSpec) -> dict[str, float]:
     return {name: manifest.tissue_classes_mm2.get(name, 0.0) for name in names}
 
 
-def _facts(manifest: Manifest) -> str:
+def _facts(manifest: Manifest, stain: str) -> str:
     about, model = manifest.slide, manifest.model
     rows = {
         "slide": f"{about['width_px']:,} x {about['height_px']:,} px, {about['vendor']}",
-        "resolution": f"{about['mpp']:g} um/px",
+        "resolution": f"{about['mpp']:g} µm/px",
         "fingerprint": about["fingerprint"],
+        "stain": stain,
         "model": f"{model['name']}, sha256 {model['sha256']}",
         "device": manifest.device,
         "seconds": ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in manifest.seconds.items()),

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from histocerb.core.errors import UsageError
 from histocerb.web.access import Access
 from histocerb.web.app import make_app
+from histocerb.web.comparison import Comparison
 from histocerb.web.opened import Desk
 
 LOCAL = "127.0.0.1"
@@ -53,13 +54,16 @@ class Served:
         self._server.should_exit = True
 
 
-def serve(desk: Desk, host: str = LOCAL, port: int | None = None) -> Served:
+def serve(
+    desk: Desk, host: str = LOCAL, port: int | None = None, comparison: Comparison | None = None
+) -> Served:
     """Listen for the viewer of a cohort.
 
     Args:
         desk: its results.
         host: address to listen on.
         port: on which; None takes PORT or the next that is free.
+        comparison: of these results with others.
 
     Raises:
         UsageError: The address or port cannot be had.
@@ -73,7 +77,9 @@ def serve(desk: Desk, host: str = LOCAL, port: int | None = None) -> Served:
     shown = host if is_local else socket.gethostname()
     bracketed = f"[{shown}]" if ":" in shown else shown
     access = Access(token, hosts, f"histocerb_{number}")
-    return Served(make_app(desk, access), listening, f"http://{bracketed}:{number}/?token={token}")
+    return Served(
+        make_app(desk, access, comparison), listening, f"http://{bracketed}:{number}/?token={token}"
+    )
 
 
 def _listen(host: str, port: int | None) -> socket.socket:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
 from histocerb.core.errors import SlideError, UsageError
 from histocerb.inference.tables import TISSUE_FILE
-from histocerb.web.asked import DeskOf, KeptOf, Level, Number
+from histocerb.web.asked import DeskOf, KeptOf, Level, MaterialOf, Number
 from histocerb.web.describe import cohort_facts, slide_facts
 from histocerb.web.opened import Desk
 from histocerb.web.pictures import thumbnail, tile, tile_region
 from histocerb.web.results import own_file
+from histocerb.web.stain import stain_warning
 from histocerb.web.tissue import tissue_cells
 
 router = APIRouter(prefix="/api")
@@ -21,9 +23,9 @@ _THUMBNAIL_PX = 1024
 
 
 @router.get("/cohort")
-def cohort(desk: DeskOf) -> dict[str, Any]:
+def cohort(material: MaterialOf) -> dict[str, Any]:
     """All slides with their states and figures."""
-    return cohort_facts(desk.cohort)
+    return cohort_facts(material.desk.cohort, material.comparison)
 
 
 @router.get("/slides/{name}")
@@ -45,6 +47,14 @@ def small(
     return kept.answer(request, _stamp(desk, name), "image/jpeg", lambda: thumbnail(source, side))
 
 
+@router.get("/slides/{name}/stain")
+def stain(request: Request, desk: DeskOf, kept: KeptOf, name: str) -> Response:
+    """A sentence where the stain of a slide is unusual, else an empty one; apart, as it takes its pixels."""
+    source = desk.slide(name)
+    stamp = _stamp(desk, name)
+    return kept.answer(request, stamp, "application/json", lambda: _sentence(stain_warning(source)))
+
+
 @router.get("/slides/{name}/tiles/{level}/{column}_{row}.jpg")
 def pixels(
     request: Request, desk: DeskOf, kept: KeptOf, name: str, level: Level, column: Number, row: Number
@@ -63,6 +73,10 @@ def tissue(request: Request, desk: DeskOf, kept: KeptOf, name: str) -> Response:
     one = desk.result(name)
     path = own_file(one.folder, TISSUE_FILE)
     return kept.answer(request, one.stamp, "application/octet-stream", lambda: tissue_cells(path, one.spec))
+
+
+def _sentence(text: str) -> bytes:
+    return json.dumps({"warning": text}).encode()
 
 
 def _problem(desk: Desk, name: str) -> str | None:
