@@ -17,6 +17,8 @@ from typing import Any
 from histocerb.data.store import Store
 
 TEMPLATE = Path(__file__).with_suffix(".md")
+CARD = "MODEL_CARD.md"
+TERMS = "research use only (GlaS: no commercial use)"
 HOURS = 2
 """Time of the whole run on the machine that the card names."""
 
@@ -84,10 +86,14 @@ def card(report: dict[str, Any], store: Store, model: Path) -> str:
 
 
 def main() -> None:
-    """Read the report, write the card beside the weights."""
+    """Read the report, write the card beside the weights, and the terms into the facts of the model."""
     report, store, model = map(Path, sys.argv[1:4])
     document = json.loads(report.read_text(encoding="utf-8"))
-    (model / "MODEL_CARD.md").write_text(card(document, Store(store), model), encoding="utf-8")
+    spec = model / "spec.json"
+    found = json.loads(spec.read_text(encoding="utf-8"))
+    found["facts"] |= {"terms": TERMS, "card": CARD}
+    spec.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    (model / CARD).write_text(card(document, Store(store), model), encoding="utf-8")
 
 
 if __name__ == "__main__":
