@@ -29,7 +29,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -79,10 +79,26 @@ class Holder:
     since: str
     token: str
 
+    @classmethod
+    def this(cls) -> Holder:
+        """This process, with a new token."""
+        return cls(
+            machine=this_machine(),
+            pid=os.getpid(),
+            birth=this_process(),
+            since=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
+            token=secrets.token_hex(16),
+        )
+
     @property
     def name(self) -> str:
         """For sentences."""
         return f"process {self.pid} on {self.machine.partition(' ')[0]}"
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it is known to have ended: only a process of this machine can be."""
+        return self.machine == this_machine() and not is_alive(self.pid, self.birth)
 
 
 @dataclass(frozen=True)
@@ -97,9 +113,7 @@ class _Seen:
         age_s = (now_ns - self.mtime_ns) / 1e9
         if self.holder is None:
             return age_s > terms.unwritten_s
-        if self.holder.machine == this_machine() and not is_alive(self.holder.pid, self.holder.birth):
-            return True
-        return age_s > terms.expiry_s
+        return self.holder.is_gone or age_s > terms.expiry_s
 
 
 class Lease:
@@ -157,20 +171,29 @@ def leased(folder: Path, terms: Terms = TERMS) -> Iterator[Lease]:
         InWorkError: Another process holds it.
     """
     lease = _take(folder, terms)
+    try:
+        with signs_of_life(lease.refresh, terms):
+            yield lease
+    finally:
+        lease.release()
+
+
+@contextmanager
+def signs_of_life(refresh: Callable[[], bool], terms: Terms) -> Iterator[None]:
+    """Give one every `refresh_s`, from a thread, for as long as `refresh` says that the lease is held."""
     ended = threading.Event()
 
     def keep() -> None:
-        while not ended.wait(terms.refresh_s) and lease.refresh():
+        while not ended.wait(terms.refresh_s) and refresh():
             pass
 
     keeper = threading.Thread(target=keep, name="histocerb-lease", daemon=True)
     keeper.start()
     try:
-        yield lease
+        yield
     finally:
         ended.set()
         keeper.join()
-        lease.release()
 
 
 def looks_held(folder: Path, terms: Terms = TERMS) -> bool:
@@ -187,13 +210,7 @@ def looks_held(folder: Path, terms: Terms = TERMS) -> bool:
 
 def _take(folder: Path, terms: Terms) -> Lease:
     path = folder / LEASE_FILE
-    holder = Holder(
-        machine=this_machine(),
-        pid=os.getpid(),
-        birth=this_process(),
-        since=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
-        token=secrets.token_hex(16),
-    )
+    holder = Holder.this()
     for _ in range(_TRIES):
         folder.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):  # the folder was removed by the one before

@@ -22,19 +22,14 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
-import secrets
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
 
 from histocerb.core.errors import InWorkError, OutputError
 from histocerb.inference.cluster.store import Store
-from histocerb.inference.lease import TERMS, Holder, Terms
-from histocerb.inference.process import is_alive, this_machine, this_process
+from histocerb.inference.lease import TERMS, Holder, Terms, signs_of_life
 
 _LOG = logging.getLogger(__name__)
 
@@ -72,12 +67,13 @@ class StoreLease:
                 "published, leave the slide to the other one"
             )
 
-    def refresh(self) -> None:
-        """A sign of life; a store that is away for a moment is no matter."""
+    def refresh(self) -> bool:
+        """A sign of life; a store that is away for a moment is no matter. True: go on."""
         try:
             self._folder.write(alive_name(self.token), b"")
         except OutputError as error:
             _LOG.warning("no sign of life could be given: %s", error)
+        return True
 
     def release(self) -> None:
         """Remove this lease and those before it."""
@@ -89,7 +85,7 @@ class StoreLease:
 
 def lease_numbers(folder: Store) -> list[int]:
     """Numbers of the leases of a slide, rising."""
-    matches = [_LEASE.fullmatch(name) for name in (folder.files())]
+    matches = [_LEASE.fullmatch(name) for name in folder.files()]
     return sorted(int(match[1]) for match in matches if match)
 
 
@@ -105,30 +101,15 @@ def leased(folder: Store, terms: Terms = TERMS) -> Iterator[StoreLease]:
         InWorkError: Another process holds it.
     """
     lease = _take(folder, terms)
-    ended = threading.Event()
-
-    def keep() -> None:
-        while not ended.wait(terms.refresh_s):
-            lease.refresh()
-
-    keeper = threading.Thread(target=keep, name="histocerb-store-lease", daemon=True)
-    keeper.start()
     try:
-        yield lease
+        with signs_of_life(lease.refresh, terms):
+            yield lease
     finally:
-        ended.set()
-        keeper.join()
         lease.release()
 
 
 def _take(folder: Store, terms: Terms) -> StoreLease:
-    holder = Holder(
-        machine=this_machine(),
-        pid=os.getpid(),
-        birth=this_process(),
-        since=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
-        token=secrets.token_hex(16),
-    )
+    holder = Holder.this()
     numbers = lease_numbers(folder)
     last = numbers[-1] if numbers else 0
     if last:
@@ -143,9 +124,7 @@ def _take(folder: Store, terms: Terms) -> StoreLease:
 def _check_over(folder: Store, number: int, token: str, terms: Terms) -> None:
     """See that a lease does not hold any more; rules 2 and 3."""
     holder = read_holder(folder, number)
-    if holder is None:
-        return
-    if holder.machine == this_machine() and not is_alive(holder.pid, holder.birth):
+    if holder is None or holder.is_gone:
         return
     age_s = _age_s(folder, alive_name(holder.token), token)
     if age_s <= terms.expiry_s:
