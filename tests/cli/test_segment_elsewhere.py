@@ -53,6 +53,7 @@ def test_what_fails_in_a_store_is_told_with_its_url(cli, url):
     [
         (("--cache-size", "much"), "--cache-size"),
         (("--cluster", "auto", "--device", "cuda:1"), "--device auto, cpu or cuda"),
+        (("--cluster", "auto", "--memory", "4GB"), "--memory without --cluster"),
     ],
 )
 def test_wrong_usage(cli, url, options, word):

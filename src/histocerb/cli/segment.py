@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +12,10 @@ from histocerb.cli.cohort_progress import cohort_progress
 from histocerb.cli.console import ExitCode, say, verbosity
 from histocerb.cli.segment_report import report
 from histocerb.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from histocerb.inference.cluster.ray_cluster import Cluster
+    from histocerb.inference.cohort.run import Outcome
 
 
 def segment(
@@ -51,7 +56,6 @@ def segment(
     from histocerb.api import ModelSource, load_model
     from histocerb.core.config_file import read_config
     from histocerb.inference.cluster.cohort import Where, segment_anywhere
-    from histocerb.inference.cluster.ray_cluster import Cluster
     from histocerb.inference.cluster.results import results_at
     from histocerb.inference.cluster.tasks import ModelOnNodes
     from histocerb.inference.cohort.failures import FAILURES_FILE
@@ -62,38 +66,46 @@ def segment(
     from histocerb.slides.staging import Cache, parse_bytes
 
     request = Request(tuple(map(place, slides)), mpp, Shard.parse(shard), retry_failed, overwrite)
-    nodes = None if cluster is None else Cluster(cluster, gpus=_gpus(device))
+    nodes = _nodes(cluster, device, memory)
     where = Where(place(out), Cache(cache_dir, parse_bytes(cache_size)), nodes)
     settings = read_config(config, WorkSettings) if config else WorkSettings()
     budget = None if memory is None else parse_bytes(memory, "--memory")
-    if nodes is not None and budget is not None:
-        raise UsageError(
-            "expected --memory without --cluster, found both; choose the memory of tasks on the cluster"
-        )
     with results_at(where.out) as results:
         plan = make_plan(request, results.folder)
         loaded = load_model(model, "cpu" if nodes else device, precision, batch).running
-        source = ModelSource(_absolute(model), device, precision, batch)
-        on_nodes = ModelOnNodes(source, loaded.sha256)
+        on_nodes = ModelOnNodes(ModelSource(_absolute(model), device, precision, batch), loaded.sha256)
         if budget is not None:
             settings = within(budget, settings, loaded)
         with cohort_progress(plan.todo, verbosity(context)) as watch:
             outcomes = segment_anywhere(plan, loaded, on_nodes, results, where, settings, watch)
         failures = (results.folder / FAILURES_FILE).exists()
     say(report(outcomes, where.out, failures))
+    _leave(outcomes)
+
+
+def _leave(outcomes: Sequence[Outcome]) -> None:
+    """End with the status that says what became of the slides."""
     if any(outcome.failed for outcome in outcomes):
         raise typer.Exit(ExitCode.FAILED)
     if any(outcome.in_work for outcome in outcomes):
         raise typer.Exit(ExitCode.IN_WORK)
 
 
-def _gpus(device: str) -> bool:
-    """Whether tasks of a cluster take GPUs; which one, Ray chooses."""
+def _nodes(address: str | None, device: str, memory: str | None) -> Cluster | None:
+    """The cluster to work on, if any; which GPU a task takes, Ray chooses."""
+    from histocerb.inference.cluster.ray_cluster import Cluster
+
+    if address is None:
+        return None
+    if memory is not None:
+        raise UsageError(
+            "expected --memory without --cluster, found both; choose the memory of tasks on the cluster"
+        )
     if device not in ("auto", "cpu", "cuda"):
         raise UsageError(
             f"expected --device auto, cpu or cuda with --cluster, found {device!r}; Ray gives each task a GPU"
         )
-    return device != "cpu"
+    return Cluster(address, gpus=device != "cpu")
 
 
 def _absolute(model: str) -> str:
