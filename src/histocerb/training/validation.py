@@ -31,7 +31,7 @@ _FIGURES = ("dice", "pq", "accuracy", "mf1")
 
 def validate(network: Network, store: Store, config: ValidationConfig) -> dict[str, Any]:
     """Figures of the first validation samples of every source; see `evaluate`."""
-    with _judged(network) as predict:
+    with _predicting(network) as predict:
         report = evaluate(_samples(store, config), predict, network.spec)
     for (source, task), figures in main_figures(report).items():
         log.info("validation on %s: %s %s", source, task, headline(figures))
@@ -40,12 +40,12 @@ def validate(network: Network, store: Store, config: ValidationConfig) -> dict[s
 
 def calibrate_on(network: Network, store: Store, config: ValidationConfig) -> dict[str, Fit]:
     """Fit temperatures to the same samples; see `calibrate`."""
-    with _judged(network) as predict:
+    with _predicting(network) as predict:
         return calibrate(network, _samples(store, config), predict)
 
 
 @contextmanager
-def _judged(network: Network) -> Iterator[Predict]:
+def _predicting(network: Network) -> Iterator[Predict]:
     """The network in eval mode, as a function from an image to maps."""
     was_training = {module: module.training for module in network.modules()}
     network.eval()
