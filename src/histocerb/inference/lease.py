@@ -27,15 +27,15 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from histocerb.core.errors import InWorkError
+from histocerb.inference.periodic import every
 from histocerb.inference.process import is_alive, this_machine, this_process
 
 LEASE_FILE = "lease"
@@ -172,28 +172,10 @@ def leased(folder: Path, terms: Terms = TERMS) -> Iterator[Lease]:
     """
     lease = _take(folder, terms)
     try:
-        with signs_of_life(lease.refresh, terms):
+        with every(terms.refresh_s, lease.refresh, "histocerb-lease"):
             yield lease
     finally:
         lease.release()
-
-
-@contextmanager
-def signs_of_life(refresh: Callable[[], bool], terms: Terms) -> Iterator[None]:
-    """Give one every `refresh_s`, from a thread, for as long as `refresh` says that the lease is held."""
-    ended = threading.Event()
-
-    def keep() -> None:
-        while not ended.wait(terms.refresh_s) and refresh():
-            pass
-
-    keeper = threading.Thread(target=keep, name="histocerb-lease", daemon=True)
-    keeper.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        keeper.join()
 
 
 def looks_held(folder: Path, terms: Terms = TERMS) -> bool:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -31,6 +30,7 @@ from histocerb.inference.manifest import (
     json_text,
     parse_manifest,
 )
+from histocerb.inference.periodic import every
 from histocerb.inference.pipeline import WorkSettings
 from histocerb.inference.progress import Progress, no_progress
 from histocerb.inference.slide import SlideResult, segment_slide
@@ -138,40 +138,30 @@ class _Sender:
         self.known: set[str] = set()
         self._work, self._folder, self._lease, self._count = work_folder, folder, lease, 0
 
-    def send(self) -> None:
-        """Send what is new; a store that is away for a moment is no matter."""
+    def send(self) -> bool:
+        """Send what is new; a store that is away for a moment is no matter. True: go on."""
         try:
             new = pieces.markers(self._work) - self.known
             if not new:
-                return
+                return True
             pieces.send(self._work, new, self._folder, f"{self._lease.token}-{self._count:06}")
         except (HistocerbError, OSError) as error:
             _LOG.warning("finished windows could not be sent yet: %s", error)
-            return
+            return True
         self._count += 1
         self.known |= new
+        return True
 
 
 @contextmanager
 def _sending(sender: _Sender) -> Iterator[None]:
     """Send pieces in the background, and once more where the block fails."""
-    ended = threading.Event()
-
-    def keep() -> None:
-        while not ended.wait(SEND_S):
-            sender.send()
-
-    keeper = threading.Thread(target=keep, name="histocerb-send", daemon=True)
-    keeper.start()
-    failed = True
     try:
-        yield
-        failed = False
-    finally:
-        ended.set()
-        keeper.join()
-        if failed:
-            sender.send()
+        with every(SEND_S, sender.send, "histocerb-send"):
+            yield
+    except BaseException:
+        sender.send()
+        raise
 
 
 def _send_result(file: Path, folder: Store, expected: dict[str, int]) -> None:

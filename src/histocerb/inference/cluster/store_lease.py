@@ -29,7 +29,8 @@ from dataclasses import asdict
 
 from histocerb.core.errors import InWorkError, OutputError
 from histocerb.inference.cluster.store import Store
-from histocerb.inference.lease import TERMS, Holder, Terms, signs_of_life
+from histocerb.inference.lease import TERMS, Holder, Terms
+from histocerb.inference.periodic import every
 
 _LOG = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ def leased(folder: Store, terms: Terms = TERMS) -> Iterator[StoreLease]:
     """
     lease = _take(folder, terms)
     try:
-        with signs_of_life(lease.refresh, terms):
+        with every(terms.refresh_s, lease.refresh, "histocerb-store-lease"):
             yield lease
     finally:
         lease.release()
