@@ -27,6 +27,7 @@ PIXELS = [head.name for head in CERBERUS.heads if head.kind is not HeadKind.PATC
 PATCH = next(head.name for head in CERBERUS.heads if head.kind is HeadKind.PATCH)
 TYPE, INSTANCE, GLAND_TYPE = "nuclei.type", "nuclei.instance", "gland.type"
 BRANCHED = replace(TINY, branches={TYPE: INSTANCE, GLAND_TYPE: "gland.instance"})
+DETAILED = replace(TINY, detail=(INSTANCE,))
 
 
 def _network(config: NetworkConfig) -> Network:
@@ -34,13 +35,25 @@ def _network(config: NetworkConfig) -> Network:
     return Network(CERBERUS, config).eval()
 
 
+def _detailed() -> Network:
+    """As after some training: what the detail sees counts."""
+    network = _network(DETAILED)
+    decoder = network.decoders[module_name(INSTANCE)]
+    assert isinstance(decoder, PixelDecoder)
+    assert decoder.detail is not None
+    for lateral in decoder.detail.laterals:
+        assert isinstance(lateral, nn.Conv2d)
+        nn.init.normal_(lateral.weight)
+    return network
+
+
 def _images(side: int = 64) -> torch.Tensor:
     return torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(1)) * 255
 
 
-@pytest.mark.parametrize("config", [TINY, BRANCHED, UNET, BOTTLENECK])
+@pytest.mark.parametrize("config", [TINY, BRANCHED, UNET, BOTTLENECK, DETAILED])
 def test_every_network_has_maps_of_every_head_and_learns_everywhere(config: NetworkConfig) -> None:
-    network = _network(config)
+    network = _detailed() if config is DETAILED else _network(config)
     logits = network(_images(144))
     for head in CERBERUS.heads:
         size = (1, 1) if head.kind is HeadKind.PATCH else (144, 144)
@@ -83,10 +96,52 @@ def test_laterals_bring_features_to_the_width_of_the_decoder() -> None:
         features = network.encode(_images())
         finest_last = zip(decoder.laterals, features.levels[-2::-1], strict=True)
         brought = [lateral(level) for lateral, level in finest_last][::-1]
-        expected = narrow(narrow.trunk(features.projected, [*brought, features.levels[-1]]))
+        expected = narrow(narrow.trunk(features.projected, [*brought, features.levels[-1]], features.images))
         got = network.decode(INSTANCE, features)
     torch.testing.assert_close(got, expected)
     assert [type(lateral) for lateral in decoder.laterals] == [nn.Conv2d, nn.Conv2d, nn.Conv2d, nn.Identity]
+
+
+def test_a_decoder_that_is_given_detail_begins_where_it_was() -> None:
+    plain, detailed = _network(TINY), _network(DETAILED)
+    detailed.load_state_dict(detailed.state_dict() | plain.state_dict())
+    with torch.inference_mode():
+        before, after, learned = plain(_images()), detailed(_images()), _detailed()(_images())
+    for name in before:
+        assert torch.equal(before[name], after[name]), name
+    assert not torch.allclose(learned[INSTANCE], after[INSTANCE])
+
+
+def test_detail_sees_each_image_of_a_batch_where_it_is() -> None:
+    """Of the samples that have a label, too, and no further than its blocks reach."""
+    network, images = _detailed(), _images(128)
+    changed = images.clone()
+    changed[1, :, 64:66, 64:66] = 255 - changed[1, :, 64:66, 64:66]
+    with torch.inference_mode():
+        features, others = network.encode(images), network.encode(changed)
+        mixed = features._replace(images=others.images)
+        some = torch.tensor([1])
+        before, after = (network.decode(INSTANCE, each) for each in (features, mixed))
+        torch.testing.assert_close(network.decode(INSTANCE, mixed.select(some)), after[some])
+    rows, columns = (after[1] != before[1]).any(0).nonzero().unbind(1)
+    assert torch.equal(after[0], before[0])
+    for places in (rows, columns):
+        assert 64 in places
+        assert places.min() >= 64 - 48
+        assert places.max() <= 65 + 48
+
+
+@pytest.mark.parametrize("name", ["nowhere", PATCH])
+def test_detail_of_what_has_no_decoder_of_pixels_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=rf"detail is for pixel heads .*found '{name}'"):
+        Network(CERBERUS, replace(TINY, detail=(name,)))
+
+
+def test_detail_of_a_branch_and_behind_a_fine_stem_is_refused() -> None:
+    with pytest.raises(UsageError, match=f"found '{TYPE}'"):
+        Network(CERBERUS, replace(BRANCHED, detail=(TYPE,)))
+    with pytest.raises(UsageError, match="detail heads need a stem of stride 2, got 1"):
+        replace(UNET, detail=(INSTANCE,))
 
 
 def test_a_branch_is_a_layer_on_the_other_decoder() -> None:
@@ -96,7 +151,7 @@ def test_a_branch_is_a_layer_on_the_other_decoder() -> None:
     assert {key.split(".")[0] for key in branch.state_dict()} == {"head"}
     with torch.inference_mode():
         features = network.encode(_images())
-        trunk = decoder.trunk(features.projected, features.levels)
+        trunk = decoder.trunk(features.projected, features.levels, features.images)
         torch.testing.assert_close(network.decode(TYPE, features), branch(trunk))
         whole = network(_images())
         for name in PIXELS:
@@ -147,7 +202,7 @@ def test_impossible_branches_are_refused(branches: dict[str, str], message: str)
         Network(CERBERUS, replace(TINY, branches=branches))
 
 
-@pytest.mark.parametrize("config", [BRANCHED, UNET, BOTTLENECK])
+@pytest.mark.parametrize("config", [BRANCHED, UNET, BOTTLENECK, DETAILED])
 def test_checkpoints_keep_what_the_network_is_made_of(config: NetworkConfig, tmp_path: Path) -> None:
     network = _network(config)
     save_checkpoint(tmp_path, network)

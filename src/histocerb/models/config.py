@@ -94,6 +94,9 @@ class NetworkConfig:
             is upsampled.
         branches: pixel heads without a decoder of their own, and the head at the end of whose decoder they
             are an extra layer (`{"nuclei.type": "nuclei.instance"}` is the paper's Pixel_A; none: Pixel_B).
+        detail: behind a stem of stride 2, pixel heads whose decoders look at the pixels, too
+            (`decoder.Detail`): for objects so small that the finest features of a light encoder say little of
+            them.
     """
 
     __pydantic_config__ = STRICT
@@ -105,6 +108,7 @@ class NetworkConfig:
     decoder_widths: tuple[int, ...] | None = None
     subpixel: bool = False
     branches: Mapping[str, str] = field(default_factory=dict)
+    detail: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         levels = len(self.encoder.blocks)
@@ -114,8 +118,9 @@ class NetworkConfig:
                 f"got {len(self.pixel_widths)}"
             )
         _check_widths("decoder widths", self.pixel_widths)
-        if self.subpixel and self.encoder.stem_stride == 1:
-            raise UsageError("subpixel heads need a stem of stride 2, got 1; leave subpixel out")
+        for name, chosen in (("subpixel", self.subpixel), ("detail", self.detail)):
+            if chosen and self.encoder.stem_stride == 1:
+                raise UsageError(f"{name} heads need a stem of stride 2, got 1; leave {name} out")
 
     @property
     def pixel_widths(self) -> tuple[int, ...]:

@@ -7,10 +7,13 @@ from torch.nn import functional as F
 
 from histocerb.core.tasks import CELL_PX
 from histocerb.models.config import STRIDE, NetworkConfig
-from histocerb.models.layers import ConvBlock
+from histocerb.models.layers import BasicBlock, ConvBlock
 
 CELL_FEATURES = CELL_PX // STRIDE
 """A tissue cell is 9 x 9 features."""
+
+DETAIL_WIDTHS = 32, 64
+"""Channels of `Detail` at strides 2 and 4."""
 
 
 def pixel_head(config: NetworkConfig, channels: int) -> nn.Sequential:
@@ -32,6 +35,33 @@ def pixel_head(config: NetworkConfig, channels: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
+class Detail(nn.Module):
+    """Residual blocks on the pixels, for what is added to a decoder at strides 2 and 4.
+
+    They are added with weights that begin at 0: a trained decoder that is given them says what it said.
+    """
+
+    def __init__(self, widths: tuple[int, ...]) -> None:
+        super().__init__()
+        fine, coarse = DETAIL_WIDTHS
+        self.fine = nn.Sequential(nn.PixelUnshuffle(2), ConvBlock(12, fine, 3), BasicBlock(fine, fine, 1))
+        self.coarse = nn.Sequential(
+            BasicBlock(fine, coarse, 2), BasicBlock(coarse, coarse, 1), BasicBlock(coarse, coarse, 1)
+        )
+        self.laterals = nn.ModuleList(
+            nn.Conv2d(given, width, 1, bias=False)
+            for given, width in zip(DETAIL_WIDTHS, widths, strict=False)
+        )
+        for weight in self.laterals.parameters():
+            nn.init.zeros_(weight)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """N x widths[0] x H/2 x W/2 and N x widths[1] x H/4 x W/4 from images with values 0..1."""
+        fine = self.fine(2 * images - 1)
+        levels = fine, self.coarse(fine)
+        return [lateral(level) for lateral, level in zip(self.laterals, levels, strict=True)]
+
+
 class PixelDecoder(nn.Module):
     """U-Net style decoder: upsample by 2, add the encoder's feature, two convolutions; then the head.
 
@@ -39,7 +69,7 @@ class PixelDecoder(nn.Module):
     share.
     """
 
-    def __init__(self, config: NetworkConfig, channels: int) -> None:
+    def __init__(self, config: NetworkConfig, channels: int, *, detail: bool = False) -> None:
         super().__init__()
         widths = config.pixel_widths[::-1]
         self.laterals = nn.ModuleList(
@@ -50,14 +80,26 @@ class PixelDecoder(nn.Module):
             nn.Sequential(ConvBlock(width, width, 3), ConvBlock(width, out, 3))
             for width, out in zip(widths, (*widths[1:], widths[-1]), strict=True)
         )
+        self.detail = Detail(config.pixel_widths) if detail else None
         self.head = pixel_head(config, channels)
 
-    def trunk(self, deepest: Tensor, features: list[Tensor]) -> Tensor:
-        """What the head sees: N x pixel_widths[0] x H/stem_stride x W/stem_stride."""
+    def trunk(self, deepest: Tensor, features: list[Tensor], images: Tensor) -> Tensor:
+        """What the head sees: N x pixel_widths[0] x H/stem_stride x W/stem_stride.
+
+        Args:
+            deepest: projected.
+            features: of the encoder, finest first.
+            images: N x 3 x H x W, values 0..1; only `detail` looks at them.
+        """
+        skips = [
+            lateral(skip) for lateral, skip in zip(self.laterals, features[-2::-1], strict=True)
+        ]  # finest last
+        for place, extra in enumerate(self.detail(images) if self.detail else ()):
+            skips[-1 - place] = skips[-1 - place] + extra
         out = deepest
-        for step, lateral, skip in zip(self.steps, self.laterals, features[-2::-1], strict=True):
+        for step, skip in zip(self.steps, skips, strict=True):
             upsampled = F.interpolate(out, scale_factor=2.0, mode="bilinear", align_corners=False)
-            out = step(upsampled + lateral(skip))
+            out = step(upsampled + skip)
         return out
 
     def forward(self, trunk: Tensor) -> Tensor:

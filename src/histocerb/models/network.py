@@ -8,7 +8,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from histocerb.core.errors import UsageError
-from histocerb.core.tasks import HeadKind, TaskSpec
+from histocerb.core.tasks import Head, HeadKind, TaskSpec
 from histocerb.models.config import STRIDE, NetworkConfig
 from histocerb.models.decoder import Branch, PatchDecoder, PixelDecoder
 from histocerb.models.encoder import make_encoder
@@ -25,14 +25,16 @@ class Features(NamedTuple):
     Attributes:
         levels: features, finest first (see `encoder`).
         projected: the deepest one after the projection that all pixel decoders share.
+        images: what it saw, values 0..1, for decoders that look at the pixels.
     """
 
     levels: list[Tensor]
     projected: Tensor
+    images: Tensor
 
     def select(self, index: Tensor) -> Features:
         """Features of some samples only."""
-        return Features([level[index] for level in self.levels], self.projected[index])
+        return Features([level[index] for level in self.levels], self.projected[index], self.images[index])
 
 
 class Network(nn.Module):
@@ -48,13 +50,12 @@ class Network(nn.Module):
         self.spec = spec
         self.config = config
         _check_branches(spec, config.branches)
+        _check_detail(spec, config)
         self.encoder = make_encoder(config.encoder)
         self.project = nn.Conv2d(config.encoder.widths[-1], config.pixel_widths[-1], 1, bias=False)
         self.decoders = nn.ModuleDict()
         for head in spec.heads:
-            pixels = Branch if head.name in config.branches else PixelDecoder
-            decoder = PatchDecoder if head.kind is HeadKind.PATCH else pixels
-            self.decoders[module_name(head.name)] = decoder(config, len(head.channels))
+            self.decoders[module_name(head.name)] = _decoder(head, config)
 
     def encode(self, images: Tensor) -> Features:
         """Features of an image batch N x 3 x H x W, float32 RGB 0..255; sides must be multiples of 16."""
@@ -65,8 +66,9 @@ class Network(nn.Module):
                 f"image sides must be multiples of {STRIDE} px, got {height} x {width}; "
                 f"pad to {fit[0]} x {fit[1]}"
             )
-        levels = self.encoder(images / 255.0)
-        return Features(levels, self.project(levels[-1]))
+        scaled = images / 255.0
+        levels = self.encoder(scaled)
+        return Features(levels, self.project(levels[-1]), scaled)
 
     def decode(self, head_name: str, features: Features, margin_px: int = 0) -> Tensor:
         """Logits of one head from encoder features; a branch runs the decoder that it is on."""
@@ -89,7 +91,7 @@ class Network(nn.Module):
     def _trunk(self, head_name: str, features: Features) -> Tensor:
         decoder = self.decoders[module_name(head_name)]
         assert isinstance(decoder, PixelDecoder), "branches are on decoders"
-        return decoder.trunk(features.projected, features.levels)
+        return decoder.trunk(features.projected, features.levels, features.images)
 
     def forward(
         self, images: Tensor, margin_px: int = 0, heads: Collection[str] | None = None
@@ -109,6 +111,27 @@ class Network(nn.Module):
         names = [head.name for head in self.spec.heads if heads is None or head.name in heads]
         trunks: dict[str, Tensor] = {}
         return {name: self._decode(name, features, margin_px, trunks) for name in names}
+
+
+def _decoder(head: Head, config: NetworkConfig) -> nn.Module:
+    channels = len(head.channels)
+    if head.kind is HeadKind.PATCH:
+        return PatchDecoder(config, channels)
+    if head.name in config.branches:
+        return Branch(config, channels)
+    return PixelDecoder(config, channels, detail=head.name in config.detail)
+
+
+def _check_detail(spec: TaskSpec, config: NetworkConfig) -> None:
+    """Who looks at the pixels is a pixel head with a decoder of its own."""
+    own = [head.name for head in spec.heads if head.kind is not HeadKind.PATCH]
+    own = [name for name in own if name not in config.branches]
+    for name in config.detail:
+        if name not in own:
+            raise UsageError(
+                f"detail is for pixel heads with a decoder of their own ({', '.join(own)}), found {name!r}; "
+                "name one of them"
+            )
 
 
 def _check_branches(spec: TaskSpec, branches: Mapping[str, str]) -> None:

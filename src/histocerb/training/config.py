@@ -104,6 +104,8 @@ class TrainConfig:
         encoder_weights: published weights that a new encoder begins with; see `models.pretrained`.
         loss_weights: weight of each head's loss, default 1.
         subtyping_loss: of type heads: `masked_ce_dice`, `ce_dice` or `ce` (paper table 7).
+        natural_frequencies: at the end, tell the type heads that were trained how frequent classes are; needs
+            `masked_ce_dice`, from which they learn as if all were equally frequent (see `frequencies`).
         sampler: how batches are drawn.
         crops: what samples look like: size, targets, augmentation.
         validation: when and on how much the run is checked.
@@ -130,6 +132,7 @@ class TrainConfig:
     encoder_weights: str | None = None
     loss_weights: dict[str, Annotated[float, Field(ge=0)]] = field(default_factory=dict)
     subtyping_loss: Literal["masked_ce_dice", "ce_dice", "ce"] = "masked_ce_dice"
+    natural_frequencies: bool = False
     sampler: SamplerParams = field(default_factory=SamplerParams)
     crops: CropParams = field(default_factory=CropParams)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
@@ -152,3 +155,8 @@ FREE = frozenset({"store", "devices", "workers", "save_every", "logger", "pictur
 def binding(config: TrainConfig) -> dict[str, Any]:
     """What a run folder is bound to: all that its result depends on."""
     return {key: value for key, value in asdict(config).items() if key not in FREE}
+
+
+def trained_heads(config: TrainConfig) -> set[str]:
+    """Heads that some stage trains."""
+    return {name for stage in config.stages for name in stage.heads}

@@ -15,14 +15,16 @@ from safetensors.torch import load_file, save
 from histocerb._version import __version__
 from histocerb.core.config_file import validated
 from histocerb.core.errors import OutputError, UsageError
+from histocerb.data.splits import training_splits
 from histocerb.data.store import Store
 from histocerb.models.checkpoint import load_checkpoint, save_checkpoint
 from histocerb.models.network import Network
 from histocerb.training.begin import first_network
-from histocerb.training.config import TrainConfig, binding
+from histocerb.training.config import TrainConfig, binding, trained_heads
 from histocerb.training.curves import draw_curves
 from histocerb.training.distributed import Team, team_of
 from histocerb.training.facts import run_facts
+from histocerb.training.frequencies import adjust, check_frequencies
 from histocerb.training.hardware import Hardware, find_hardware
 from histocerb.training.journal import Journal
 from histocerb.training.scalars import scalar_sinks
@@ -59,6 +61,7 @@ def fit(config: TrainConfig, out: Path, callbacks: tuple[Callback, ...] = (), de
     store, hardware = Store(Path(config.store)), find_hardware(device, config.devices)
     hardware.prepare(config.precision)
     network = first_network(config)
+    check_frequencies(config, network.spec)
     for stage in config.stages:
         stage_sampler(network, config, store, stage)
     facts = run_facts(store, config.seed)
@@ -110,6 +113,10 @@ def _finish(network: Network, config: TrainConfig, store: Store, facts: dict[str
     origin |= {"config": asdict(config)}
     if config.start_from is not None:
         origin["started_from"] = load_checkpoint(config.start_from).sha256
+    if config.natural_frequencies:
+        splits = training_splits(store.records, config.validation.split)
+        records = [record for record in store.records if record.split in splits]
+        origin["frequencies"] = adjust(network, records, trained_heads(config))
     if config.calibrate:
         fitted = calibrate_on(network, store, config.validation)
         origin["calibration"] = {task: asdict(fit) for task, fit in fitted.items()}

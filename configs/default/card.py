@@ -2,7 +2,7 @@
 
 cp runs/default/model/* src/histocerb/models/weights/default/
 histocerb evaluate --model default --data stores/default --split valid --out report.json
-python configs/default_card.py report.json stores/default src/histocerb/models/weights/default
+python configs/default/card.py report.json stores/default src/histocerb/models/weights/default
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The store that `configs/default.toml` trains on, made in one command.
+"""The store that the default model is trained on, made in one command.
 
-    python configs/default_store.py DATA stores/default
+    python configs/default/store.py DATA stores/default
 
 DATA holds `glas` (the GlaS training images) and `consep-train` (the CoNSeP training images) as published.
 """
