@@ -14,8 +14,6 @@ export interface KindWords {
 
 export interface Kind extends KindWords {
   count: number;
-  reach: number;
-  diameter_um: number;
 }
 
 export type Counts = Record<string, Record<string, number>>;
@@ -48,6 +46,8 @@ export interface Slide extends Whose {
   mpp: number;
   tile: number;
   overlap: number;
+  /** Side of a tile of dots. */
+  dots: number;
   levels: number;
   cell: number;
   details: number;

@@ -13,24 +13,40 @@ export class DotLayer {
   private coming = "";
   private drawn = "";
   private opacity = 0;
+  private isNeeded = false;
 
   constructor(
     private readonly viewer: OpenSeadragon.Viewer,
     private readonly slide: Slide,
     private readonly kind: Kind,
     private readonly changed: () => void,
+    /** True once the tile of a picture is there that holds all of it. */
+    private readonly hasAll: (image: OpenSeadragon.TiledImage) => boolean,
   ) {}
 
-  /** Show dots of these classes with this opacity; at 0 nothing is asked from the server. */
-  show(filter: DotFilter, opacity: number): void {
+  /** Show dots of these classes with this opacity; where they are not needed, only those that are there already. */
+  show(filter: DotFilter, opacity: number, isNeeded: boolean): void {
     const wanted = JSON.stringify(filter);
     this.opacity = opacity;
-    if (opacity > 0 && wanted !== this.drawn && wanted !== this.coming) this.replace(filter, wanted);
+    this.isNeeded = isNeeded && opacity > 0;
+    if (this.isNeeded && wanted !== this.drawn && wanted !== this.coming) this.replace(filter, wanted);
     if (this.image && this.image.getOpacity() !== opacity) this.image.setOpacity(opacity);
   }
 
   get isComplete(): boolean {
-    return this.opacity === 0 || (this.coming === "" && (this.image?.getFullyLoaded() ?? false));
+    return !this.isNeeded || (this.coming === "" && (this.image?.getFullyLoaded() ?? false));
+  }
+
+  /** True once all objects are on the screen, however coarse. */
+  get isSeen(): boolean {
+    return this.opacity > 0 && this.image !== null && this.hasAll(this.image);
+  }
+
+  /** The finest level at which one tile holds all. */
+  private get coarsest(): number {
+    const { width, height, dots, levels } = this.slide;
+    const halvings = Math.max(0, Math.ceil(Math.log2(Math.max(width, height) / dots)));
+    return Math.max(0, levels - 1 - halvings);
   }
 
   private replace(filter: DotFilter, wanted: string): void {
@@ -53,13 +69,12 @@ export class DotLayer {
 
   private source({ classes, least }: DotFilter): object {
     const { slide, kind } = this;
-    const radius = Math.max(0.5, kind.diameter_um / 2 / slide.mpp).toFixed(2);
-    const query = { v: slide.stamp, shown: slide.shown, radius, least: least || null, classes: classes?.join(",") };
+    const query = { v: slide.stamp, shown: slide.shown, least: least || null, classes: classes?.join(",") };
     return {
       width: slide.width,
       height: slide.height,
-      tileSize: slide.tile,
-      minLevel: 0,
+      tileSize: slide.dots,
+      minLevel: this.coarsest,
       maxLevel: slide.levels - 1,
       getTileUrl: (level: number, x: number, y: number) =>
         slideUrl(slide, `dots/${kind.kind}/${slide.levels - 1 - level}/${x}_${y}.webp`, query),

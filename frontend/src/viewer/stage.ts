@@ -32,6 +32,8 @@ export class Stage {
   readonly painter: Painter | null;
   /** The other result of the slide, on the screen beside this one. */
   beside: Stage | null = null;
+  /** Called once when all is painted for the first time. */
+  rested: () => void = () => undefined;
   /** Called when this one is moved by its user or by a command. */
   leads: () => void = () => undefined;
   private readonly overlay: Overlay;
@@ -39,6 +41,8 @@ export class Stage {
   private readonly tissue: TissueLayer | null;
   private readonly dots = new Map<string, DotLayer>();
   private readonly ends: (() => void)[] = [];
+  /** Pictures of which the coarsest tile, which holds all, is there. */
+  private readonly whole = new Set<OpenSeadragon.TiledImage>();
   private settled = 0;
   private seen = "";
   private opened = false;
@@ -59,10 +63,13 @@ export class Stage {
     this.viewer.canvas.appendChild(this.overlay.canvas);
     const fail = (reason: string) => (state.problem.value = reason);
     this.outlines = this.painter && new OutlineLayer(slide, this.painter, () => this.redraw(), fail);
-    this.tissue = this.painter && new TissueLayer(slide, this.painter);
+    this.tissue = this.painter && new TissueLayer(slide, this.painter, () => this.redraw(), fail);
     if (!this.painter) fail("This browser offers no WebGL 2: outlines and tissue cannot be drawn; use another browser.");
-    for (const kind of slide.kinds) this.dots.set(kind.kind, new DotLayer(this.viewer, slide, kind, () => this.redraw()));
+    for (const kind of slide.kinds) this.dots.set(kind.kind, new DotLayer(this.viewer, slide, kind, () => this.redraw(), (image) => this.whole.has(image)));
     this.viewer.addHandler("open", () => this.begin());
+    this.viewer.addHandler("tile-loaded", ({ tile, tiledImage }) => {
+      if (tile.level === tiledImage.source.minLevel) this.whole.add(tiledImage);
+    });
     this.viewer.addHandler("update-viewport", () => this.draw());
     this.viewer.addHandler("canvas-key", (event) => void (event.preventDefaultAction = true));
     // Both fingers move within one frame: without this the viewer forgets where the first one led.
@@ -176,7 +183,6 @@ export class Stage {
     if (place.value) this.goTo(place.value, true);
     if (this.beside) this.follow(this.beside);
     void this.outlines?.start().catch((error: Error) => (state.problem.value = error.message));
-    void this.tissue?.start().then(() => this.redraw());
     this.viewer.world.getItemAt(0).addHandler("fully-loaded-change", () => this.redraw());
     this.ends.push(
       effect(() => (void state.layers.value, void this.result.selected.value, this.redraw())),
@@ -216,7 +222,7 @@ export class Stage {
   private drawKinds(layers: Layers, matrix: Affine): void {
     const scale = scaleOf(matrix);
     for (const kind of this.slide.kinds) {
-      const diameter = (kind.diameter_um / this.slide.mpp) * scale;
+      const diameter = (this.outlines!.diameterUm(kind.kind) / this.slide.mpp) * scale;
       const tiles = this.outlines!.shown(kind.kind);
       const shades = this.shades(kind, layers);
       if (layers.filled) this.painter!.drawFills(tiles, shades, layers.least);
@@ -252,8 +258,9 @@ export class Stage {
   private showDots(kind: Kind, layers: Layers, isOn: boolean): void {
     const classes = kind.classes.map((one) => one.name).filter((name) => !layers.off.includes(`${kind.kind}/${name}`));
     const all = !kind.typed || classes.length === kind.classes.length;
-    const isNeeded = isOn && kind.count > 0 && !(this.outlines?.covers(kind.kind) ?? false);
-    this.dots.get(kind.kind)!.show({ classes: all ? null : classes, least: layers.least }, isNeeded ? layers.opacity : 0);
+    const isShown = isOn && kind.count > 0 && !(this.outlines?.covers(kind.kind) ?? false);
+    const filter = { classes: all ? null : classes, least: layers.least };
+    this.dots.get(kind.kind)!.show(filter, isShown ? layers.opacity : 0, this.outlines?.isDense(kind.kind) ?? true);
   }
 
   /** Once nothing moves any more, all is painted, and the address and the counts follow. */
@@ -271,12 +278,27 @@ export class Stage {
     }, SETTLED_MS);
   }
 
-  /** For those who wait for a whole picture: tests, and the pictures of the documents. */
+  /**
+   * For those who wait: "coarse" once the slide and all objects in view are on the screen, finer or coarser; "true"
+   * once all is as fine as it gets.
+   */
   private sayReady(layers: Layers, matrix: Affine): void {
     const image = this.viewer.world.getItemAt(0);
-    const dots = [...this.dots.values()].every((layer) => layer.isComplete);
-    const ready = (image?.getFullyLoaded() ?? false) && (this.outlines?.isComplete ?? true) && dots;
-    this.element.dataset.ready = String(ready && layers === state.layers.value && this.overlay.isCurrent(matrix));
+    const dots = [...this.dots.values()];
+    const tissue = !layers.tissue || (this.tissue?.isComplete ?? true);
+    const outlines = (this.outlines?.isComplete ?? true) && tissue;
+    const ready = (image?.getFullyLoaded() ?? false) && outlines && dots.every((layer) => layer.isComplete);
+    const current = ready && layers === state.layers.value && this.overlay.isCurrent(matrix);
+    const seen = this.whole.has(image) && this.slide.kinds.every((kind) => this.isSeen(kind, layers));
+    this.element.dataset.ready = current ? "true" : seen ? "coarse" : "false";
+    if (!current) return;
+    this.rested();
+    this.rested = () => undefined;
+  }
+
+  private isSeen({ kind, count }: Kind, { off, opacity }: Layers): boolean {
+    const isShown = count > 0 && opacity > 0 && !off.includes(kind);
+    return !isShown || (this.outlines?.covers(kind) ?? false) || this.dots.get(kind)!.isSeen;
   }
 
   private accepts(hit: Hit): boolean {
