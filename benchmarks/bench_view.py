@@ -195,6 +195,7 @@ def measure_pages(out: Path, server: Server, side: int) -> None:
         page = browser.new_page(viewport=size)
         page.goto(f"{server.link}#/slide/{NAME}")
         page.wait_for_selector(COMPLETE)
+        page.goto("about:blank")
         begin = time.perf_counter()
         page.goto(server.base + f"/#/slide/{NAME}?x={side / 2}&y={side / 2}&zoom=1")
         page.wait_for_selector(COMPLETE)

@@ -105,7 +105,8 @@ def _points(data: Bytes, start: Int, counts: Int) -> Float:
         return np.zeros((0, 2))
     anywhere = np.ndarray((len(data) - _POINT + 1,), f"V{_POINT}", data.data, strides=(1,))
     at = _POINT * np.arange(first[-1]) + np.repeat(start - _POINT * first[:-1], counts)
-    return anywhere[at].view("<f8").astype(np.float64, copy=False).reshape(-1, 2)
+    points: Float = anywhere[at].view("<f8").astype(np.float64, copy=False).reshape(-1, 2)
+    return points
 
 
 def _find_rings(data: Bytes, start: Int, end: Int, ring_counts: Int) -> tuple[Int, Int]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from histocerb.core.colours import UNKNOWN_COLOUR
-from histocerb.web.index import ObjectIndex
+from histocerb.web.index import NO_WORD, ObjectIndex
 from histocerb.web.pictures import Picture
 
 TILE_PX = 1024
@@ -21,6 +21,11 @@ _OPACITY = 0.9
 """Of a pixel that one dot covers wholly."""
 _SHADE_STEP = 8
 """Mean colours are rounded to this: nobody sees it, and it halves the bytes."""
+
+_BLOCK = 1 << 17
+"""Objects that are worked on at a time,"""
+_BAND = 128
+"""and lines of a tile: what a thread has taken once, it keeps."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -61,9 +66,14 @@ def density_tile(
     size = np.ceil(np.array([index.width_px, index.height_px]) / scale).astype(int) - corner
     width, height = size.clip(0, TILE_PX).tolist()
     sums = _scattered(index, dotted, scale, corner - margin, (height + 2 * margin, width + 2 * margin))
-    spread = cv2.filter2D(sums, -1, _disc(radius), borderType=cv2.BORDER_CONSTANT)
+    spread: Floats = np.asarray(
+        cv2.filter2D(sums, -1, _disc(radius), borderType=cv2.BORDER_CONSTANT), np.float32
+    )
     picture = np.zeros((TILE_PX, TILE_PX, 4), np.uint8)
-    picture[:height, :width] = _painted(spread[margin : margin + height, margin : margin + width])
+    for line in range(0, height, _BAND):
+        band = slice(line, min(line + _BAND, height))
+        lines = slice(band.start + margin, band.stop + margin)
+        picture[band, :width] = _painted(spread[lines, margin : margin + width])
     return picture
 
 
@@ -73,28 +83,33 @@ def _scattered(
     """Per pixel the sums of the colours of its objects, and of their weights."""
     (height, width), (left, top) = shape, corner.tolist()
     box = left * scale, top * scale, (left + width) * scale, (top + height) * scale
-    rows = index.confident(index.grids[dotted.kind_code].near(box), dotted.least)
-    x = (index.columns["x"][rows] * np.float32(1 / scale)).astype(np.int32) - left
-    y = (index.columns["y"][rows] * np.float32(1 / scale)).astype(np.int32) - top
-    flat = (x.clip(-1, width) + 1) + (y.clip(-1, height) + 1) * (width + 2)  # with a border for the others
-    shades = _shades(index, dotted)[index.columns["class_code"][rows] + 1]
-    sums = np.empty((height, width, 4), np.float32)
-    for channel in range(4):
-        found = np.bincount(flat, shades[:, channel], (height + 2) * (width + 2))
-        sums[..., channel] = found.reshape(height + 2, width + 2)[1:-1, 1:-1]
-    return sums
+    near = index.grids[dotted.kind_code].near(box)
+    shades = _shades(index, dotted)
+    sums = np.zeros((height * width, 4), np.float32)
+    for begin in range(0, len(near), _BLOCK):
+        rows = index.confident(near[begin : begin + _BLOCK], dotted.least)
+        x = (index.columns["x"][rows] * np.float32(1 / scale)).astype(np.int32) - left
+        y = (index.columns["y"][rows] * np.float32(1 / scale)).astype(np.int32) - top
+        inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+        pixels = (y * width + x)[inside]
+        codes = index.columns["class_code"][rows[inside]] - NO_WORD
+        for channel in range(4):
+            np.add.at(sums[:, channel], pixels, shades[:, channel][codes])
+    return sums.reshape(height, width, 4)
 
 
 def _painted(sums: Floats) -> Picture:
     """Mean colours, and as alpha what the weights cover."""
     weight = sums[..., 3:]
-    picture = np.rint(sums / np.maximum(weight, 1e-6) / _SHADE_STEP) * _SHADE_STEP
+    picture = sums / (np.maximum(weight, 1e-6) * _SHADE_STEP)
+    np.rint(picture, out=picture)
+    picture *= _SHADE_STEP
     picture[..., 3:] = np.rint(-255 * np.expm1(weight * np.float32(np.log(1 - _OPACITY))))
-    return np.asarray(picture.clip(0, 255), np.uint8)
+    return np.asarray(np.clip(picture, 0, 255, out=picture), np.uint8)
 
 
 def _shades(index: ObjectIndex, dotted: Dotted) -> Floats:
-    """Red, green, blue and weight by class code + 1: of objects without class, then of each class."""
+    """Red, green, blue and weight: of objects without class, then of each class."""
     words = (index.kinds[dotted.kind_code], *index.classes)
     shades = np.zeros((len(words), 4), np.float32)
     for number, word in enumerate(words):

@@ -104,7 +104,7 @@ def _within(points: Column, x: Column, y: Column) -> npt.NDArray[np.bool_]:
         turn = (x1 - x0) * (y - y0) - (y1 - y0) * (x - x0)
         side[0] |= turn < 0
         side[1] |= turn > 0
-    return ~(side[0] & side[1])
+    return np.asarray(~(side[0] & side[1]))
 
 
 def row_facts(index: ObjectIndex, row: int) -> dict[str, Any]:
