@@ -37,6 +37,11 @@ export interface Whose {
   root?: string;
 }
 
+export interface HeadMap {
+  head: string;
+  channels: Named[];
+}
+
 export interface Slide extends Whose {
   /** What stands in place of classes, if anything. */
   shown?: "changes";
@@ -55,6 +60,8 @@ export interface Slide extends Whose {
   classes: string[];
   container: string | null;
   tissue: Named[];
+  /** Heads whose maps were kept. */
+  maps: HeadMap[];
   slide_problem: string | null;
   warnings: string[];
   manifest: Manifest;

@@ -32,7 +32,9 @@ export function takePicture(stage: Stage): void {
     .flatMap((kind) => kind.classes.filter((one) => state.isOn(kind.kind, one.name)));
   const classes = slide.shown ? state.changes.value : ofKinds;
   const tissue = state.layers.value.tissue ? slide.tissue.slice(1).filter((one) => !state.layers.value.off.includes(`tissue/${one.name}`)) : [];
-  const caption = { title: slide.name, umPerPx: slide.mpp / scaleOf(stage.matrix), classes: [...classes, ...tissue] };
+  const [head, channel] = state.layers.value.map.split("/");
+  const ofMap = slide.maps.find((one) => one.head === head)?.channels.filter(({ name }) => channel === "all" || channel === name) ?? [];
+  const caption = { title: slide.name, umPerPx: slide.mpp / scaleOf(stage.matrix), classes: [...classes, ...tissue, ...ofMap] };
   const picture = stage.beside ? sideBySide(stage.copy(), stage.beside.copy()) : stage.copy();
   withCaption(picture, caption, devicePixelRatio).toBlob((blob) => {
     if (!blob) return;

@@ -7,11 +7,11 @@ import type { Layers, Place } from "../address";
 import { apply, inverse, scaleOf, type Affine, type Point } from "../view";
 import { choose } from "../select";
 import * as state from "../state";
-import { DotLayer } from "./dotLayer";
 import { BLANK, OPTIONS } from "./options";
 import { OutlineLayer, type Hit } from "./outlineLayer";
 import { Overlay } from "./overlay";
 import { Painter, type Shade } from "./painter";
+import { PictureLayer } from "./pictureLayer";
 import { TissueLayer, rgb, type CellFacts } from "./tissueLayer";
 
 const LINE_PX = 1.6;
@@ -39,7 +39,8 @@ export class Stage {
   private readonly overlay: Overlay;
   private readonly outlines: OutlineLayer | null;
   private readonly tissue: TissueLayer | null;
-  private readonly dots = new Map<string, DotLayer>();
+  private readonly dots = new Map<string, PictureLayer>();
+  private readonly map: PictureLayer;
   private readonly ends: (() => void)[] = [];
   /** Pictures of which the coarsest tile, which holds all, is there. */
   private readonly whole = new Set<OpenSeadragon.TiledImage>();
@@ -65,7 +66,9 @@ export class Stage {
     this.outlines = this.painter && new OutlineLayer(slide, this.painter, () => this.redraw(), fail);
     this.tissue = this.painter && new TissueLayer(slide, this.painter, () => this.redraw(), fail);
     if (!this.painter) fail("This browser offers no WebGL 2: outlines and tissue cannot be drawn; use another browser.");
-    for (const kind of slide.kinds) this.dots.set(kind.kind, new DotLayer(this.viewer, slide, kind, () => this.redraw(), (image) => this.whole.has(image)));
+    const picture = () => new PictureLayer(this.viewer, slide, () => this.redraw(), (image) => this.whole.has(image));
+    for (const kind of slide.kinds) this.dots.set(kind.kind, picture());
+    this.map = picture();
     this.viewer.addHandler("open", () => this.begin());
     this.viewer.addHandler("tile-loaded", ({ tile, tiledImage }) => {
       if (tile.level === tiledImage.source.minLevel) this.whole.add(tiledImage);
@@ -214,6 +217,7 @@ export class Stage {
       if (layers.tissue) this.tissue!.draw(layers.off, layers.tissueOpacity);
       this.drawKinds(layers, matrix);
     });
+    this.showMap(layers);
     for (const kind of this.slide.kinds) this.showDots(kind, layers, isOn(kind.kind));
     if (!settled) this.later(matrix);
     this.sayReady(layers, matrix);
@@ -255,12 +259,21 @@ export class Stage {
     return [shade(kind.kind, untyped), ...known];
   }
 
+  private showMap({ map, mapOpacity }: Layers): void {
+    const [head, channel] = map.split("/");
+    if (!this.slide.maps.some((one) => one.head === head)) return this.map.hide();
+    const path = `maps/${head}/${encodeURIComponent(channel)}`;
+    this.map.show({ path, query: { v: this.slide.stamp }, tile: this.slide.tile, beneath: true }, mapOpacity);
+  }
+
   private showDots(kind: Kind, layers: Layers, isOn: boolean): void {
     const classes = kind.classes.map((one) => one.name).filter((name) => !layers.off.includes(`${kind.kind}/${name}`));
     const all = !kind.typed || classes.length === kind.classes.length;
     const isShown = isOn && kind.count > 0 && !(this.outlines?.covers(kind.kind) ?? false);
-    const filter = { classes: all ? null : classes, least: layers.least };
-    this.dots.get(kind.kind)!.show(filter, isShown ? layers.opacity : 0, this.outlines?.isDense(kind.kind) ?? true);
+    const { stamp, shown, dots } = this.slide;
+    const query = { v: stamp, shown, least: layers.least || null, classes: all ? null : classes.join(",") };
+    const source = { path: `dots/${kind.kind}`, query, tile: dots, beneath: false };
+    this.dots.get(kind.kind)!.show(source, isShown ? layers.opacity : 0, this.outlines?.isDense(kind.kind) ?? true);
   }
 
   /** Once nothing moves any more, all is painted, and the address and the counts follow. */
@@ -284,10 +297,10 @@ export class Stage {
    */
   private sayReady(layers: Layers, matrix: Affine): void {
     const image = this.viewer.world.getItemAt(0);
-    const dots = [...this.dots.values()];
+    const pictures = [this.map, ...this.dots.values()];
     const tissue = !layers.tissue || (this.tissue?.isComplete ?? true);
     const outlines = (this.outlines?.isComplete ?? true) && tissue;
-    const ready = (image?.getFullyLoaded() ?? false) && outlines && dots.every((layer) => layer.isComplete);
+    const ready = (image?.getFullyLoaded() ?? false) && outlines && pictures.every((layer) => layer.isComplete);
     const current = ready && layers === state.layers.value && this.overlay.isCurrent(matrix);
     const seen = this.whole.has(image) && this.slide.kinds.every((kind) => this.isSeen(kind, layers));
     this.element.dataset.ready = current ? "true" : seen ? "coarse" : "false";

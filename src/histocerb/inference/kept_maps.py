@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -155,7 +155,7 @@ def _write_coarse(canvas: Canvas, name: str, layer: Layer, manifest: Manifest) -
     return factors
 
 
-def class_planes(codes: npt.NDArray[np.uint8], wanted: range) -> Planes:
+def class_planes(codes: npt.NDArray[np.uint8], wanted: Iterable[int]) -> Planes:
     """Class numbers as a plane per class, full where a pixel is of it."""
     return np.stack([np.where(codes == code, np.uint8(_FULL), np.uint8(0)) for code in wanted])
 

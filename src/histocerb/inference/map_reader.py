@@ -57,9 +57,11 @@ class StoredMaps:
     def _chunk(self, row: int, column: int) -> npt.NDArray[Any] | None:
         """A chunk; None where all is background."""
         path = self.folder / chunk_name(row, column, len(self.array.chunk))
-        if not path.is_file():
+        if not path.exists():
             return None
         try:
+            if path.is_symlink():
+                raise ValueError("a link to another place")
             return unpacked(path.read_bytes(), self.array.chunk, self.array.dtype)
         except (OSError, ValueError, pa.ArrowException) as error:
             raise OutputError(

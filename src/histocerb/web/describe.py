@@ -7,13 +7,14 @@ from typing import Any
 
 from histocerb._version import __version__
 from histocerb.analysis.objects import container_task, object_classes
-from histocerb.core.tasks import Task, TaskSpec
+from histocerb.core.tasks import Head, Task, TaskSpec
 from histocerb.inference.cohort.results import read_columns
 from histocerb.inference.cohort.status import SlideState
-from histocerb.web.charts import css
+from histocerb.web.charts import css, css_of
 from histocerb.web.comparison import Comparison
 from histocerb.web.density import TILE_PX as DOTS_PX
 from histocerb.web.index import CELL_SIDE_PX
+from histocerb.web.maps import channel_colour, channel_names, kept_heads
 from histocerb.web.opened import Entry
 from histocerb.web.outlines import MOST_DETAIL
 from histocerb.web.pictures import OVERLAP_PX, TILE_PX, most_level
@@ -67,6 +68,7 @@ def slide_facts(entry: Entry, name: str, slide_problem: str | None) -> dict[str,
         "classes": list(object_classes(spec)),
         "container": task.kind if (task := container_task(spec)) else None,
         "tissue": [{"name": n, "colour": css(n)} for n in (spec.patch.classes if spec.patch else ())],
+        "maps": [_map_words(head) for head in kept_heads(entry)],
         "slide_problem": slide_problem,
         "warnings": warnings_of(entry.manifest, entry.folder),
         "manifest": asdict(entry.manifest),
@@ -98,6 +100,11 @@ def _kind_words(spec: TaskSpec, task: Task) -> dict[str, Any]:
     names = task.classes or (task.kind,)
     classes = [{"name": name, "colour": css(name)} for name in names]
     return {"kind": task.kind, "label": task.name, "typed": bool(task.classes), "classes": classes}
+
+
+def _map_words(head: Head) -> dict[str, Any]:
+    channels = [{"name": name, "colour": css_of(channel_colour(name))} for name in channel_names(head)]
+    return {"head": head.name, "channels": channels}
 
 
 def _kind_count(entry: Entry, task: Task) -> dict[str, int]:

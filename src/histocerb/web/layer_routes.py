@@ -1,4 +1,4 @@
-"""What is drawn over a slide: outlines at high zoom, dots at low zoom."""
+"""What is drawn over a slide: outlines at high zoom, dots at low zoom, head maps."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Request, Response
 
 from histocerb.web.asked import DeskOf, KeptOf, Level, Number, Share, ShownOf, class_codes
 from histocerb.web.density import Dotted, density_tile
+from histocerb.web.maps import channels_of, map_tile
 from histocerb.web.outlines import MOST_DETAIL, object_tile
 from histocerb.web.pictures import webp
 from histocerb.web.squares import squares
@@ -47,6 +48,29 @@ def grid(request: Request, desk: DeskOf, kept: KeptOf, name: str) -> Response:
     """How many objects every square has; `squares.squares` says how they are written."""
     one = desk.result(name)
     return kept.answer(request, one.stamp, _BINARY, lambda: squares(one.index))
+
+
+@router.get("/maps/{head}/{channel}/{level}/{column}_{row}.webp")
+def maps(
+    request: Request,
+    desk: DeskOf,
+    kept: KeptOf,
+    name: str,
+    head: str,
+    channel: str,
+    level: Level,
+    column: Number,
+    row: Number,
+) -> Response:
+    """A tile of a head map over the tile of the slide; `all` channels are mixed in their colours."""
+    entry = desk.entry(name)
+    chosen = channels_of(entry, head, channel)
+
+    def draw() -> bytes:
+        with _DRAWING:
+            return webp(map_tile(entry, chosen, (level, column, row)))
+
+    return kept.answer(request, entry.stamp, "image/webp", draw)
 
 
 @router.get("/dots/{kind}/{level}/{column}_{row}.webp")
