@@ -1,3 +1,4 @@
+import csv
 import io
 import json
 import struct
@@ -229,15 +230,25 @@ def test_tissue_cells(ask):
 def test_selection_as_csv_and_geojson(ask):
     corners = "300,200,1100,200,1100,900,300,900"
     wanted = in_box(nuclei(), 300, 200, 1100, 900).sum()
-    answer = ask(f"{SLIDE}/selection.csv?corners={corners}&kinds=nucleus")
+    answer = ask(f"{SLIDE}/selection.csv?corners={corners}&off=gland,lumen")
     lines = answer.body.decode().splitlines()
     assert len(lines) == 1 + wanted
     assert lines[0].startswith('"object_id","kind","class"')
     assert "attachment" in answer.headers["Content-Disposition"]
-    features = json.loads(ask(f"{SLIDE}/selection.geojson?corners={corners}&kinds=nucleus").body)["features"]
+    features = json.loads(ask(f"{SLIDE}/selection.geojson?corners={corners}&off=gland,lumen").body)[
+        "features"
+    ]
     assert len(features) == wanted
     both = json.loads(ask(f"{SLIDE}/selection.geojson?corners={corners}&least=0.95").body)["features"]
     assert {f["properties"]["classification"]["name"] for f in both} >= {"lumen"}
+
+
+def test_selection_leaves_out_what_is_switched_off(ask):
+    answer = ask(f"{SLIDE}/selection.csv?off=gland,nucleus/plasma")
+    rows = list(csv.DictReader(io.StringIO(answer.body.decode())))
+    kinds = [row["kind"] for row in rows]
+    assert kinds.count("nucleus") == (nuclei().codes != 3).sum()
+    assert (kinds.count("gland"), kinds.count("lumen")) == (0, 1)
 
 
 def test_crop_shows_the_object_in_the_middle(ask):
@@ -258,6 +269,8 @@ def test_crop_shows_the_object_in_the_middle(ask):
         "gallery?kind=nucleus&by=geometry",
         "outlines/cell/0/0_0.bin",
         "dots/nucleus/0/0_0.webp?classes=neuron",
+        "selection.csv?off=cell",
+        "selection.csv?off=nucleus/neuron",
         "counts?corners=1,2,3",
         "counts?corners=1,2,nan,4,5,6",
     ],
