@@ -7,7 +7,7 @@ from typing import Any
 
 from histocerb._version import __version__
 from histocerb.analysis.objects import container_task, object_classes
-from histocerb.core.tasks import Head, Task, TaskSpec
+from histocerb.core.tasks import Head, Task, TaskSpec, plural
 from histocerb.inference.cohort.results import read_columns
 from histocerb.inference.cohort.status import SlideState
 from histocerb.web.charts import css, css_of
@@ -99,7 +99,7 @@ def _row(cohort: Cohort, state: SlideState) -> dict[str, Any]:
 def _kind_words(spec: TaskSpec, task: Task) -> dict[str, Any]:
     names = task.classes or (task.kind,)
     classes = [{"name": name, "colour": css(name)} for name in names]
-    return {"kind": task.kind, "label": task.name, "typed": bool(task.classes), "classes": classes}
+    return {"kind": task.kind, "label": plural(task.kind), "typed": bool(task.classes), "classes": classes}
 
 
 def _map_words(head: Head) -> dict[str, Any]:
