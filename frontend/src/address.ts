@@ -20,6 +20,9 @@ export interface Layers {
   least: number;
   tissue: boolean;
   tissueOpacity: number;
+  /** `HEAD/CHANNEL` of the head map that is shown, "" where none is. */
+  map: string;
+  mapOpacity: number;
 }
 
 /** Two results side by side, in the colours of classes or of what changed; "" is one result. */
@@ -43,6 +46,8 @@ export const PLAIN: Layers = {
   least: 0,
   tissue: false,
   tissueOpacity: 0.35,
+  map: "",
+  mapOpacity: 0.7,
 };
 
 const COMPARE: Compare[] = ["classes", "changes"];
@@ -62,6 +67,8 @@ export function readAddress(hash: string): Address {
       least: share(words, "least", PLAIN.least),
       tissue: words.get("tissue") === "1",
       tissueOpacity: share(words, "veil", PLAIN.tissueOpacity),
+      map: words.get("map") ?? PLAIN.map,
+      mapOpacity: share(words, "mapveil", PLAIN.mapOpacity),
     },
     selected: number(words, "object"),
     compare: COMPARE.find((one) => one === words.get("compare")) ?? "",
@@ -85,6 +92,8 @@ export function writeAddress(address: Address): string {
   if (layers.least !== PLAIN.least) words.set("least", String(layers.least));
   if (layers.tissue) words.set("tissue", "1");
   if (layers.tissueOpacity !== PLAIN.tissueOpacity) words.set("veil", String(layers.tissueOpacity));
+  if (layers.map) words.set("map", layers.map);
+  if (layers.mapOpacity !== PLAIN.mapOpacity) words.set("mapveil", String(layers.mapOpacity));
   if (address.selected !== null) words.set("object", String(address.selected));
   if (address.compare) words.set("compare", address.compare);
   if (address.other !== null) words.set("other", String(address.other));

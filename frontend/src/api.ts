@@ -14,8 +14,6 @@ export interface KindWords {
 
 export interface Kind extends KindWords {
   count: number;
-  reach: number;
-  diameter_um: number;
 }
 
 export type Counts = Record<string, Record<string, number>>;
@@ -39,6 +37,11 @@ export interface Whose {
   root?: string;
 }
 
+export interface HeadMap {
+  head: string;
+  channels: Named[];
+}
+
 export interface Slide extends Whose {
   /** What stands in place of classes, if anything. */
   shown?: "changes";
@@ -48,6 +51,8 @@ export interface Slide extends Whose {
   mpp: number;
   tile: number;
   overlap: number;
+  /** Side of a tile of dots. */
+  dots: number;
   levels: number;
   cell: number;
   details: number;
@@ -55,6 +60,8 @@ export interface Slide extends Whose {
   classes: string[];
   container: string | null;
   tissue: Named[];
+  /** Heads whose maps were kept. */
+  maps: HeadMap[];
   slide_problem: string | null;
   warnings: string[];
   manifest: Manifest;

@@ -18,6 +18,15 @@ export interface OutlineTile {
   code: Int8Array;
 }
 
+/** Where the objects of a kind are. */
+export interface Squares {
+  /** How far an object reaches beyond its centroid, in level-0 pixels. */
+  reach: number;
+  diameterUm: number;
+  /** Objects of every square, in raster order. */
+  counts: Uint32Array;
+}
+
 export interface TissueCells {
   side: number;
   classes: number;
@@ -30,6 +39,7 @@ export interface TissueCells {
 
 const OUTLINES = 0x31434248;
 const TISSUE = 0x31544248;
+const SQUARES = 0x31474248;
 
 /** Walks through a buffer, one array after the other. */
 class Cursor {
@@ -73,6 +83,15 @@ export function decodeOutlines(buffer: ArrayBuffer): OutlineTile {
     area: cursor.f32(count),
     code: cursor.i8(count),
   };
+}
+
+/** Kind by kind. */
+export function decodeSquares(buffer: ArrayBuffer): Squares[] {
+  const cursor = new Cursor(buffer);
+  const [magic, kinds, size] = cursor.u32(3);
+  if (magic !== SQUARES) throw new Error("Expected squares, found other bytes.");
+  const sizes = cursor.f32(2 * kinds);
+  return Array.from({ length: kinds }, (_, n) => ({ reach: sizes[2 * n], diameterUm: sizes[2 * n + 1], counts: cursor.u32(size) }));
 }
 
 export function decodeTissue(buffer: ArrayBuffer): TissueCells {

@@ -38,6 +38,10 @@ export function followCounts(slide: Slide, { totals, inView }: state.Result): ()
   const { shown = null } = slide;
   const ofSlide = effect(() => {
     const { least } = state.layers.value;
+    if (!least && !shown) {
+      totals.value = slide.manifest.counts;
+      return;
+    }
     return asked(slideUrl(slide, "counts", { v: slide.stamp, shown, least: least || null }), (counts) => (totals.value = counts));
   });
   const ofView = effect(() => {

@@ -3,6 +3,7 @@
 import { getJson, slideUrl } from "./api";
 import type { Compare } from "./address";
 import { stepDifference } from "./panels/differences";
+import { toggleMap } from "./panels/headMaps";
 import { select } from "./select";
 import * as state from "./state";
 import type { Stage } from "./viewer/stage";
@@ -30,6 +31,7 @@ export const KEYS: Key[] = [
   { keys: ["2"], does: "second kind", run: toggleKind(1) },
   { keys: ["3"], does: "third kind", run: toggleKind(2) },
   { keys: ["t"], does: "tissue map on or off", run: () => state.change({ tissue: !state.layers.value.tissue }) },
+  { keys: ["m"], does: "head map on or off, where maps were kept", run: (stage) => toggleMap(stage.slide) },
   { keys: ["x"], does: "filled or outlined", run: () => state.change({ filled: !state.layers.value.filled }) },
   { keys: ["c"], does: "compare with the other result, by class or by change", run: () => compareNext() },
   { keys: ["["], does: "objects fainter", run: () => opacity(-0.1) },

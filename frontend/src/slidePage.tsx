@@ -43,6 +43,7 @@ export function SlidePage({ name }: { name: string }) {
         const corner = side ? null : navigator.current;
         return { slide: one, stage: new Stage(screens[side].current!, corner, one, state.results[side], hovered, found[0]) };
       });
+      made[0].stage.rested = () => found[0].slide_problem || askStain(name);
       ends.push(...follow(made));
       setSlides(found);
       setPanes(made);
@@ -95,7 +96,6 @@ function begin(name: string, slide: Slide): void {
   state.walk.value = { ...state.walk.value, kind: mostOf(slide) };
   state.walked.value = null;
   document.title = `${name} · histocerb`;
-  if (!slide.slide_problem) askStain(name);
 }
 
 /** Lets the screens follow keys, selection and each other; returns how to end that. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { decodeOutlines, decodeTissue } from "../src/binary";
+import { decodeOutlines, decodeSquares, decodeTissue } from "../src/binary";
 import { FLOATS, GAP, fillTriangles, lineVertices } from "../src/viewer/geometry";
 
 /** A square with a hole and a triangle, as the server writes them. */
@@ -58,4 +58,15 @@ describe("tissue", () => {
     expect([cells.side, [...cells.column], [...cells.row], [...cells.code]]).toEqual([288, [1, 2], [5, 6], [2, 1]]);
     expect([...cells.prob]).toEqual([0, 55, 200, 0, 255, 0]);
   });
+});
+
+describe("squares", () => {
+  it("are read kind by kind", () => {
+    const u32 = Uint32Array.from([0x31474248, 2, 3, 0, 0, 0, 0, 4, 0, 1, 7, 8, 9]);
+    new Float32Array(u32.buffer, 12, 4).set([9, 6.5, 120, 80]);
+    const [nuclei, glands] = decodeSquares(u32.buffer);
+    expect([nuclei.reach, nuclei.diameterUm, [...nuclei.counts]]).toEqual([9, 6.5, [4, 0, 1]]);
+    expect([glands.reach, glands.diameterUm, [...glands.counts]]).toEqual([120, 80, [7, 8, 9]]);
+  });
+  it("of other bytes are refused", () => expect(() => decodeSquares(new ArrayBuffer(64))).toThrow("Expected squares"));
 });

@@ -11,7 +11,7 @@ describe("addresses", () => {
     page: "slide",
     slide: "a b/ü?&#",
     place: { x: 12345.5, y: 6.1, zoom: 0.125, rotation: 30 },
-    layers: { off: ["gland", "nucleus/plasma"], filled: true, opacity: 0.5, least: 0.25, tissue: true, tissueOpacity: 0.7 },
+    layers: { off: ["gland", "nucleus/plasma"], filled: true, opacity: 0.5, least: 0.25, tissue: true, tissueOpacity: 0.7, map: "nuclei.type/plasma", mapOpacity: 0.4 },
     selected: 17,
     compare: "changes",
     other: 23,

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import zarr
 from PIL import Image
 
 from histocerb.inference.lease import leased
@@ -27,6 +28,23 @@ def test_a_picture_gives_a_complete_folder(cli, picture, tmp_path):
     header, row = (line.split() for line in shown.out.splitlines()[:2])
     assert dict(zip(header, row, strict=False))["nucleus"] == "3"
     assert json.loads((out / "run.json").read_text())["configuration"]["mpp"] == 0.5
+
+
+def test_maps_are_kept_when_asked(cli, picture, tmp_path):
+    plain, kept = tmp_path / "plain", tmp_path / "kept"
+    cli("segment", picture, "--out", plain, "--mpp", 0.5)
+    assert cli("segment", picture, "--out", kept, "--mpp", 0.5, "--keep-maps").code == 0
+    maps = zarr.open_group(kept / "picture" / "maps.zarr", mode="r")
+    assert maps["nuclei.instance"][0].max() > 200
+    assert not (plain / "picture" / "maps.zarr").exists()
+    for name in ("objects.parquet", "tissue.parquet", "overview.png"):
+        assert (plain / "picture" / name).read_bytes() == (kept / "picture" / name).read_bytes()
+
+
+def test_maps_are_not_kept_in_a_store(cli, picture):
+    shown = cli("segment", picture, "--out", "memory://somewhere", "--mpp", 0.5, "--keep-maps")
+    assert shown.code == 2
+    assert "leave out --keep-maps" in shown.err
 
 
 def test_one_bad_slide_does_not_stop_the_others(cli, picture, tmp_path):

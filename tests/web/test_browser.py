@@ -197,6 +197,14 @@ def test_picture_and_selection_are_taken_away(browser):
         assert Path(download.value.path()).stat().st_size > 1000
 
 
+def test_narrow_screens_have_no_navigator_over_the_slide(browser):
+    navigator = browser.page.locator(".navigator").first
+    browser.open(view(1.0))
+    assert navigator.is_visible()
+    browser.page.set_viewport_size({"width": 420, "height": 860})
+    assert not navigator.is_visible()
+
+
 def test_cohort_page_filters_and_leads_to_slides(browser):
     browser.open_cohort()
     page = browser.page

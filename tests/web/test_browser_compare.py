@@ -1,9 +1,14 @@
 """Two results of a slide beside each other, in a browser."""
 
+import io
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from browsing import AXE, CHROMIUM, serious_findings, watched
 from drawn import changed_nuclei, nuclei
+from PIL import Image
 from served import NAME
 
 from histocerb.web.changes import CHANGE_COLOURS
@@ -158,6 +163,32 @@ def test_a_click_selects_the_object_in_both_results(browser):
     browser.page.get_by_test_id("other-id").wait_for()
     assert "Matched" in browser.page.get_by_test_id("change").inner_text()
     assert "other=" in browser.hash()
+
+
+@pytest.mark.parametrize("compare", ["changes", "classes"])
+def test_picture_and_what_became_of_objects_are_taken_away(browser, compare):
+    browser.open(
+        view(1.0, "off=gland,nucleus/matched" if compare == "changes" else "off=gland", compare=compare)
+    )
+    page = browser.page
+    found = {}
+    for name, ending in (
+        ("PNG", f"{NAME}.png"),
+        ("GeoJSON", f"{NAME}-changes.geojson"),
+        ("CSV", f"{NAME}-changes.csv"),
+    ):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=name, exact=True).click()
+        assert download.value.suggested_filename == ending
+        found[name] = Path(download.value.path()).read_bytes()
+    width, _ = Image.open(io.BytesIO(found["PNG"])).size
+    boxes = [page.get_by_test_id(name).bounding_box() for name in ("screen", "other-screen")]
+    assert width == pytest.approx(sum(box["width"] for box in boxes), abs=2)
+    words = {line.split(",")[0].strip('"') for line in found["CSV"].decode().splitlines()[1:]}
+    wanted = {"retyped", "lost", "new"} | (set() if compare == "changes" else {"matched"})
+    assert words == wanted
+    names = {one["properties"]["classification"]["name"] for one in json.loads(found["GeoJSON"])["features"]}
+    assert {name.split(": ")[0] for name in names} == wanted
 
 
 def test_keys_change_what_is_compared(browser):

@@ -1,10 +1,12 @@
 """Two results of the same slide: what was lost, what is new, what has another class."""
 
+import csv
 import io
 import json
 import shutil
 import threading
 import time
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -92,11 +94,63 @@ def test_outlines_carry_changes_in_place_of_classes(ask):
 
 def test_dots_have_the_colours_of_changes(ask):
     ready(ask)
-    got = picture(ask(f"{SLIDE}/dots/nucleus/3/0_0.webp?radius=4&shown=changes&classes=lost"))
+    got = picture(ask(f"{SLIDE}/dots/nucleus/3/0_0.webp?shown=changes&classes=lost"))
     x, y = (np.floor(axis / 8).astype(int) for axis in nuclei().places[:, :2].T)
     is_lost = np.isin(np.arange(len(x)), [*BEFORE.lost, *BEFORE.moved])
     assert np.array_equal(got[y, x, 3] > 200, is_lost)
-    assert np.abs(got[y, x, :3][is_lost].astype(int) - CHANGE_COLOURS["lost"]).max() <= 2
+    assert np.abs(got[y, x, :3][is_lost].astype(int) - CHANGE_COLOURS["lost"]).max() <= 4
+
+
+def taken_away(ask, query=""):
+    answer = ask(f"{SLIDE}/changes/selection.csv?{query}")
+    assert f"{NAME}-changes.csv" in answer.headers["Content-Disposition"]
+    return list(csv.DictReader(io.StringIO(answer.body.decode())))
+
+
+def test_what_became_of_objects_is_taken_away_as_csv(ask):
+    rows = taken_away(ask, "off=gland,lumen")
+    found = Counter(row["change"] for row in rows)
+    assert found == Counter(expected()["first"]) + Counter({"new": expected()["second"]["new"]})
+    by_change = {change: [row for row in rows if row["change"] == change] for change in found}
+    assert {row["result"] for row in by_change["new"]} == {"other"}
+    assert {row["result"] for row in by_change["lost"]} == {"trial"}
+    assert not any(row["other_id"] for row in (*by_change["lost"], *by_change["new"]))
+    assert all(row["class"] == row["other_class"] and row["other_id"] for row in by_change["matched"])
+    assert all(row["class"] != row["other_class"] and row["other_class"] for row in by_change["retyped"])
+    one = by_change["retyped"][0]
+    other = ask.json(f"{OTHER}/objects/{one['other_id']}")
+    assert (other["class"], other["x"]) == (one["other_class"], pytest.approx(float(one["x"]) + 1, abs=0.1))
+
+
+def test_only_what_is_on_the_screen_and_switched_on_is_taken_away(ask):
+    corners = "300,200,1100,200,1100,900,300,900"
+    rows = taken_away(ask, f"corners={corners}&off=gland,lumen,nucleus/matched,nucleus/new")
+    seen = np.flatnonzero(in_box(nuclei(), 300, 200, 1100, 900))
+    wanted = {"lost": [*BEFORE.lost, *BEFORE.moved], "retyped": BEFORE.retyped}
+    assert Counter(row["change"] for row in rows) == {
+        change: np.isin(seen, numbers).sum() for change, numbers in wanted.items()
+    }
+    plasma = taken_away(ask, f"corners={corners}&off=gland,lumen,nucleus/plasma&shown=classes")
+    assert len(plasma) > 100
+    assert "plasma" not in {row["class"] for row in plasma}
+
+
+def test_what_became_of_objects_is_taken_away_as_geojson(ask):
+    answer = ask(f"{SLIDE}/changes/selection.geojson?off=lumen")
+    features = json.loads(answer.body)["features"]
+    assert (
+        len({one["id"] for one in features})
+        == len(features)
+        == 2 + sum(Counter(expected()["first"]).values(), expected()["second"]["new"])
+    )
+    names = Counter(one["properties"]["classification"]["name"].split(": ")[0] for one in features)
+    assert names["lost"] == expected()["first"]["lost"]
+    shades = {
+        one["properties"]["classification"]["name"]: one["properties"]["classification"]["color"]
+        for one in features
+    }
+    assert shades["lost: plasma"] == list(CHANGE_COLOURS["lost"])
+    assert shades["matched: surface-epithelium"] == list(CHANGE_COLOURS["matched"])
 
 
 @pytest.mark.parametrize("change", ["lost", "new", "retyped", None])

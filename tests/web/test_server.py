@@ -1,3 +1,4 @@
+import csv
 import io
 import json
 import struct
@@ -107,9 +108,16 @@ def test_coarser_outlines_have_fewer_points_and_stay_close(ask, detail):
 
 
 def test_grid_counts_all_objects(ask):
-    counts = np.frombuffer(ask(f"{SLIDE}/grid/nucleus.bin").body, "<u4")
-    assert counts.sum() == len(nuclei().places)
-    assert len(counts) == -(-WIDTH // 512) * -(-HEIGHT // 512)
+    body = ask(f"{SLIDE}/squares.bin").body
+    _, kinds, squares = struct.unpack_from("<3I", body)
+    sizes = np.frombuffer(body, "<f4", 2 * kinds, 12).reshape(kinds, 2)
+    counts = np.frombuffer(body, "<u4", offset=12 + 8 * kinds).reshape(kinds, squares)
+    by_kind = dict(zip((task.kind for task in CERBERUS.objects), counts.sum(axis=1).tolist(), strict=True))
+    assert by_kind == {"nucleus": len(nuclei().places), "gland": 2, "lumen": 1}
+    assert squares == -(-WIDTH // 512) * -(-HEIGHT // 512)
+    reach, diameter_um = sizes[[task.kind for task in CERBERUS.objects].index("nucleus")]
+    assert reach == pytest.approx(9, abs=0.01)
+    assert diameter_um == pytest.approx(2 * np.sqrt(9 * 6) * MPP, rel=0.01)
 
 
 def in_box(ellipses, left, top, right, bottom):
@@ -173,9 +181,9 @@ def test_neighbours_walk_through_the_gallery(ask):
 
 def test_dots_show_every_object(ask):
     """At the coarsest level alpha is 1 - 0.1 ** weight: weights add up to all dots."""
-    level, radius = 3, 4.0
-    got = picture(ask(f"{SLIDE}/dots/nucleus/{level}/0_0.webp?radius={radius}"))
-    assert got.shape == (512, 512, 4)
+    level = 3
+    got = picture(ask(f"{SLIDE}/dots/nucleus/{level}/0_0.webp"))
+    assert got.shape == (1024, 1024, 4)
     weight = -np.log10(1 - np.minimum(got[..., 3], 254) / 255)
     x, y = (np.floor(axis / 2**level).astype(int) for axis in nuclei().places[:, :2].T)
     assert np.all(weight[y, x] > 0.9)
@@ -183,11 +191,22 @@ def test_dots_show_every_object(ask):
     assert weight.sum() == pytest.approx(one * len(x), rel=0.03)
 
 
+def test_dots_on_the_border_of_two_tiles_are_whole(ask):
+    """Nuclei at x = 1028 have parts in both tiles of level 0."""
+    tiles = [picture(ask(f"{SLIDE}/dots/nucleus/0/{column}_0.webp")) for column in (0, 1)]
+    alpha = np.concatenate(tiles, axis=1)[..., 3].astype(int)
+    (y, first), cut = (40, 40), 1028
+    assert cut in nuclei().places[:, 0]
+    around = [alpha[y - 12 : y + 13, x - 12 : x + 13] for x in (first, cut)]
+    assert around[0].max() > 200
+    assert np.array_equal(*around)
+
+
 def test_dots_follow_classes_and_threshold(ask):
-    path = f"{SLIDE}/dots/nucleus/3/0_0.webp?radius=4"
-    plasma = picture(ask(f"{path}&classes=plasma"))
-    sure = picture(ask(f"{path}&least=0.99"))
-    none = picture(ask(f"{path}&classes="))
+    path = f"{SLIDE}/dots/nucleus/3/0_0.webp"
+    plasma = picture(ask(f"{path}?classes=plasma"))
+    sure = picture(ask(f"{path}?least=0.99"))
+    none = picture(ask(f"{path}?classes="))
     everything = picture(ask(path))
     x, y = (np.floor(axis / 8).astype(int) for axis in nuclei().places[:, :2].T)
     assert np.array_equal(plasma[y, x, 3] > 200, nuclei().codes == 3)
@@ -211,15 +230,25 @@ def test_tissue_cells(ask):
 def test_selection_as_csv_and_geojson(ask):
     corners = "300,200,1100,200,1100,900,300,900"
     wanted = in_box(nuclei(), 300, 200, 1100, 900).sum()
-    answer = ask(f"{SLIDE}/selection.csv?corners={corners}&kinds=nucleus")
+    answer = ask(f"{SLIDE}/selection.csv?corners={corners}&off=gland,lumen")
     lines = answer.body.decode().splitlines()
     assert len(lines) == 1 + wanted
     assert lines[0].startswith('"object_id","kind","class"')
     assert "attachment" in answer.headers["Content-Disposition"]
-    features = json.loads(ask(f"{SLIDE}/selection.geojson?corners={corners}&kinds=nucleus").body)["features"]
+    features = json.loads(ask(f"{SLIDE}/selection.geojson?corners={corners}&off=gland,lumen").body)[
+        "features"
+    ]
     assert len(features) == wanted
     both = json.loads(ask(f"{SLIDE}/selection.geojson?corners={corners}&least=0.95").body)["features"]
     assert {f["properties"]["classification"]["name"] for f in both} >= {"lumen"}
+
+
+def test_selection_leaves_out_what_is_switched_off(ask):
+    answer = ask(f"{SLIDE}/selection.csv?off=gland,nucleus/plasma")
+    rows = list(csv.DictReader(io.StringIO(answer.body.decode())))
+    kinds = [row["kind"] for row in rows]
+    assert kinds.count("nucleus") == (nuclei().codes != 3).sum()
+    assert (kinds.count("gland"), kinds.count("lumen")) == (0, 1)
 
 
 def test_crop_shows_the_object_in_the_middle(ask):
@@ -239,7 +268,9 @@ def test_crop_shows_the_object_in_the_middle(ask):
         "gallery?kind=nucleus&class_name=neuron",
         "gallery?kind=nucleus&by=geometry",
         "outlines/cell/0/0_0.bin",
-        "dots/nucleus/0/0_0.webp?radius=3&classes=neuron",
+        "dots/nucleus/0/0_0.webp?classes=neuron",
+        "selection.csv?off=cell",
+        "selection.csv?off=nucleus/neuron",
         "counts?corners=1,2,3",
         "counts?corners=1,2,nan,4,5,6",
     ],

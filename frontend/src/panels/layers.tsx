@@ -4,6 +4,7 @@ import type { Stage } from "../viewer/stage";
 import { CompareChoice, CompareLegend } from "./compareLegend";
 import { Icon } from "./icons";
 import { decimal, whole, words } from "./format";
+import { HeadMaps } from "./headMaps";
 import { TakeAway } from "./takeAway";
 
 export function Layers({ slides, stage }: { slides: Slide[]; stage: Stage }) {
@@ -27,6 +28,7 @@ export function Layers({ slides, stage }: { slides: Slide[]; stage: Stage }) {
         <Slider label="Least class probability" value={layers.value.least} set={(least) => state.change({ least })} />
       </section>
       {slide.tissue.length > 0 && <TissueLegend slide={slide} />}
+      {slide.maps.length > 0 && <HeadMaps slide={slide} />}
       <TakeAway slide={slide} stage={stage} />
     </>
   );
@@ -181,7 +183,7 @@ function TissueLegend({ slide }: { slide: Slide }) {
   );
 }
 
-function Slider({ label, value, set }: { label: string; value: number; set: (value: number) => void }) {
+export function Slider({ label, value, set }: { label: string; value: number; set: (value: number) => void }) {
   return (
     <label class="slider">
       <span>{label}</span>

@@ -14,13 +14,13 @@ export function TakeAway({ slide, stage }: { slide: Slide; stage: Stage }) {
         <button onClick={() => takePicture(stage)}>
           <Icon name="camera" /> PNG
         </button>
-        {!stage.beside &&
-          (["geojson", "csv"] as const).map((form) => (
-            <button key={form} onClick={() => download(selectionUrl(slide, stage, form), `${slide.name}.${form}`)}>
-              <Icon name="download" /> {form === "csv" ? "CSV" : "GeoJSON"}
-            </button>
-          ))}
+        {(["geojson", "csv"] as const).map((form) => (
+          <button key={form} onClick={() => download(selectionUrl(slide, stage, form), "")}>
+            <Icon name="download" /> {form === "csv" ? "CSV" : "GeoJSON"}
+          </button>
+        ))}
       </div>
+      {stage.beside && <p class="faint">Objects of both results, with what became of each.</p>}
     </section>
   );
 }
@@ -32,7 +32,9 @@ export function takePicture(stage: Stage): void {
     .flatMap((kind) => kind.classes.filter((one) => state.isOn(kind.kind, one.name)));
   const classes = slide.shown ? state.changes.value : ofKinds;
   const tissue = state.layers.value.tissue ? slide.tissue.slice(1).filter((one) => !state.layers.value.off.includes(`tissue/${one.name}`)) : [];
-  const caption = { title: slide.name, umPerPx: slide.mpp / scaleOf(stage.matrix), classes: [...classes, ...tissue] };
+  const [head, channel] = state.layers.value.map.split("/");
+  const ofMap = slide.maps.find((one) => one.head === head)?.channels.filter(({ name }) => channel === "all" || channel === name) ?? [];
+  const caption = { title: slide.name, umPerPx: slide.mpp / scaleOf(stage.matrix), classes: [...classes, ...tissue, ...ofMap] };
   const picture = stage.beside ? sideBySide(stage.copy(), stage.beside.copy()) : stage.copy();
   withCaption(picture, caption, devicePixelRatio).toBlob((blob) => {
     if (!blob) return;
@@ -42,10 +44,19 @@ export function takePicture(stage: Stage): void {
   });
 }
 
+/** Objects on the screen whose kind and class are switched on; while two results are compared, those of both. */
 function selectionUrl(slide: Slide, stage: Stage, form: "geojson" | "csv"): string {
   const { width, height } = stage.size;
   const seen = corners(stage.matrix, width, height).flatMap(({ x, y }) => [x.toFixed(1), y.toFixed(1)]);
-  const kinds = slide.kinds.map((kind) => kind.kind).filter((kind) => state.isOn(kind));
   const { least } = state.layers.value;
-  return slideUrl(slide, `selection.${form}`, { corners: seen.join(","), kinds: kinds.join(","), least: least || null });
+  const query = { corners: seen.join(","), off: switchedOff(slide).join(",") || null, least: least || null };
+  if (!stage.beside) return slideUrl(slide, `selection.${form}`, query);
+  return slideUrl(slide, `changes/selection.${form}`, { ...query, shown: state.compare.value });
+}
+
+/** What is switched off of that which the slide has: a link may name what another one has. */
+function switchedOff(slide: Slide): string[] {
+  const names = state.compare.value === "changes" ? state.changes.value.map(({ name }) => name) : slide.classes;
+  const known = slide.kinds.flatMap(({ kind }) => [kind, ...names.map((name) => `${kind}/${name}`)]);
+  return state.layers.value.off.filter((key) => known.includes(key));
 }

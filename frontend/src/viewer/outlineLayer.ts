@@ -1,8 +1,9 @@
 // Outlines of what is in view: which tiles are needed, those that are there, and what lies under a point.
 
 import { getBytes, slideUrl, type Kind, type Slide } from "../api";
-import { decodeOutlines } from "../binary";
+import { decodeOutlines, decodeSquares, type Squares } from "../binary";
 import { boundsOf, corners, detailAt, estimate, insideRings, scaleOf, tilesIn, type Affine, type Point, type TileKey } from "../view";
+import { areaOnSlide } from "../polygon";
 import type { GpuTile, Painter } from "./painter";
 
 /** Objects of a kind in view up to which they are outlined; more become dots. */
@@ -24,6 +25,7 @@ export interface Hit {
 interface KindState {
   kind: Kind;
   outlined: boolean;
+  dense: boolean;
   needed: TileKey[];
   /** The last tiles that were all there: shown until others are. */
   shown: string[];
@@ -32,7 +34,7 @@ interface KindState {
 export class OutlineLayer {
   private readonly tiles = new Map<string, GpuTile>();
   private readonly asked = new Map<string, AbortController>();
-  private readonly grids = new Map<string, Uint32Array>();
+  private readonly squares = new Map<string, Squares>();
   private readonly states: KindState[];
   private waiting: { state: KindState; key: TileKey }[] = [];
 
@@ -42,18 +44,19 @@ export class OutlineLayer {
     private readonly changed: () => void,
     private readonly failed: (reason: string) => void,
   ) {
-    this.states = slide.kinds.map((kind) => ({ kind, outlined: false, needed: [], shown: [] }));
+    this.states = slide.kinds.map((kind) => ({ kind, outlined: false, dense: false, needed: [], shown: [] }));
   }
 
   /** How many objects every square has, per kind; asked once. */
   async start(): Promise<void> {
-    await Promise.all(
-      this.slide.kinds.map(async ({ kind }) => {
-        const bytes = await getBytes(slideUrl(this.slide, `grid/${kind}.bin`, { v: this.slide.stamp }));
-        this.grids.set(kind, new Uint32Array(bytes));
-      }),
-    );
+    const found = decodeSquares(await getBytes(slideUrl(this.slide, "squares.bin", { v: this.slide.stamp })));
+    this.slide.kinds.forEach(({ kind }, n) => this.squares.set(kind, found[n]));
     this.changed();
+  }
+
+  /** Median diameter of the objects of a kind; 0 as long as that is not known. */
+  diameterUm(kind: string): number {
+    return this.squares.get(kind)?.diameterUm ?? 0;
   }
 
   /** Ask for what a view needs. */
@@ -62,16 +65,18 @@ export class OutlineLayer {
     const box = boundsOf(seen);
     this.waiting = [];
     for (const state of this.states) {
-      const grid = this.grids.get(state.kind.kind);
-      if (!grid || !isOn(state.kind.kind)) {
+      const squares = this.squares.get(state.kind.kind);
+      if (!squares || !state.kind.count || !isOn(state.kind.kind)) {
         state.needed = [];
+        state.dense = !squares && state.kind.count * shareInView(seen, this.slide) > TOO_MANY;
         continue;
       }
       const { cell, details, width: w, height: h } = this.slide;
       const detail = detailAt(scaleOf(matrix) * dpr, details - 1);
-      const tiles = tilesIn(boundsOf(seen, state.kind.reach), cell, detail, w, h);
-      const count = estimate(grid, cell, w, h, box);
+      const tiles = tilesIn(boundsOf(seen, squares.reach), cell, detail, w, h);
+      const count = estimate(squares.counts, cell, w, h, box);
       state.outlined = tiles.length <= MOST_TILES && count <= (state.outlined ? TOO_MANY : MOST_OUTLINED);
+      state.dense = !state.outlined;
       state.needed = state.outlined ? tiles : [];
       this.ask(state);
     }
@@ -85,12 +90,13 @@ export class OutlineLayer {
     return state !== undefined && state.outlined && state.shown.length > 0;
   }
 
-  isOutlined(kind: string): boolean {
-    return this.states.some((one) => one.kind.kind === kind && one.outlined);
+  /** True where there are too many objects for outlines. */
+  isDense(kind: string): boolean {
+    return this.states.some((one) => one.kind.kind === kind && one.dense);
   }
 
   get isComplete(): boolean {
-    return this.grids.size === this.states.length && this.asked.size === 0 && this.waiting.length === 0;
+    return this.squares.size === this.states.length && this.asked.size === 0 && this.waiting.length === 0;
   }
 
   /** What to draw of a kind. */
@@ -187,6 +193,11 @@ export class OutlineLayer {
       this.painter.free(tile);
     }
   }
+}
+
+/** How much of a slide is on the screen. */
+function shareInView(seen: Point[], slide: Slide): number {
+  return areaOnSlide(seen, slide) / (slide.width * slide.height);
 }
 
 function name(kind: string, { detail, column, row }: TileKey): string {

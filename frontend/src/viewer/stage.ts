@@ -7,11 +7,11 @@ import type { Layers, Place } from "../address";
 import { apply, inverse, scaleOf, type Affine, type Point } from "../view";
 import { choose } from "../select";
 import * as state from "../state";
-import { DotLayer } from "./dotLayer";
 import { BLANK, OPTIONS } from "./options";
 import { OutlineLayer, type Hit } from "./outlineLayer";
 import { Overlay } from "./overlay";
 import { Painter, type Shade } from "./painter";
+import { PictureLayer } from "./pictureLayer";
 import { TissueLayer, rgb, type CellFacts } from "./tissueLayer";
 
 const LINE_PX = 1.6;
@@ -32,13 +32,18 @@ export class Stage {
   readonly painter: Painter | null;
   /** The other result of the slide, on the screen beside this one. */
   beside: Stage | null = null;
+  /** Called once when all is painted for the first time. */
+  rested: () => void = () => undefined;
   /** Called when this one is moved by its user or by a command. */
   leads: () => void = () => undefined;
   private readonly overlay: Overlay;
   private readonly outlines: OutlineLayer | null;
   private readonly tissue: TissueLayer | null;
-  private readonly dots = new Map<string, DotLayer>();
+  private readonly dots = new Map<string, PictureLayer>();
+  private readonly map: PictureLayer;
   private readonly ends: (() => void)[] = [];
+  /** Pictures of which the coarsest tile, which holds all, is there. */
+  private readonly whole = new Set<OpenSeadragon.TiledImage>();
   private settled = 0;
   private seen = "";
   private opened = false;
@@ -59,10 +64,15 @@ export class Stage {
     this.viewer.canvas.appendChild(this.overlay.canvas);
     const fail = (reason: string) => (state.problem.value = reason);
     this.outlines = this.painter && new OutlineLayer(slide, this.painter, () => this.redraw(), fail);
-    this.tissue = this.painter && new TissueLayer(slide, this.painter);
+    this.tissue = this.painter && new TissueLayer(slide, this.painter, () => this.redraw(), fail);
     if (!this.painter) fail("This browser offers no WebGL 2: outlines and tissue cannot be drawn; use another browser.");
-    for (const kind of slide.kinds) this.dots.set(kind.kind, new DotLayer(this.viewer, slide, kind, () => this.redraw()));
+    const picture = () => new PictureLayer(this.viewer, slide, () => this.redraw(), (image) => this.whole.has(image));
+    for (const kind of slide.kinds) this.dots.set(kind.kind, picture());
+    this.map = picture();
     this.viewer.addHandler("open", () => this.begin());
+    this.viewer.addHandler("tile-loaded", ({ tile, tiledImage }) => {
+      if (tile.level === tiledImage.source.minLevel) this.whole.add(tiledImage);
+    });
     this.viewer.addHandler("update-viewport", () => this.draw());
     this.viewer.addHandler("canvas-key", (event) => void (event.preventDefaultAction = true));
     // Both fingers move within one frame: without this the viewer forgets where the first one led.
@@ -176,7 +186,6 @@ export class Stage {
     if (place.value) this.goTo(place.value, true);
     if (this.beside) this.follow(this.beside);
     void this.outlines?.start().catch((error: Error) => (state.problem.value = error.message));
-    void this.tissue?.start().then(() => this.redraw());
     this.viewer.world.getItemAt(0).addHandler("fully-loaded-change", () => this.redraw());
     this.ends.push(
       effect(() => (void state.layers.value, void this.result.selected.value, this.redraw())),
@@ -208,6 +217,7 @@ export class Stage {
       if (layers.tissue) this.tissue!.draw(layers.off, layers.tissueOpacity);
       this.drawKinds(layers, matrix);
     });
+    this.showMap(layers);
     for (const kind of this.slide.kinds) this.showDots(kind, layers, isOn(kind.kind));
     if (!settled) this.later(matrix);
     this.sayReady(layers, matrix);
@@ -216,7 +226,7 @@ export class Stage {
   private drawKinds(layers: Layers, matrix: Affine): void {
     const scale = scaleOf(matrix);
     for (const kind of this.slide.kinds) {
-      const diameter = (kind.diameter_um / this.slide.mpp) * scale;
+      const diameter = (this.outlines!.diameterUm(kind.kind) / this.slide.mpp) * scale;
       const tiles = this.outlines!.shown(kind.kind);
       const shades = this.shades(kind, layers);
       if (layers.filled) this.painter!.drawFills(tiles, shades, layers.least);
@@ -249,11 +259,21 @@ export class Stage {
     return [shade(kind.kind, untyped), ...known];
   }
 
+  private showMap({ map, mapOpacity }: Layers): void {
+    const [head, channel] = map.split("/");
+    if (!this.slide.maps.some((one) => one.head === head)) return this.map.hide();
+    const path = `maps/${head}/${encodeURIComponent(channel)}`;
+    this.map.show({ path, query: { v: this.slide.stamp }, tile: this.slide.tile, beneath: true }, mapOpacity);
+  }
+
   private showDots(kind: Kind, layers: Layers, isOn: boolean): void {
     const classes = kind.classes.map((one) => one.name).filter((name) => !layers.off.includes(`${kind.kind}/${name}`));
     const all = !kind.typed || classes.length === kind.classes.length;
-    const isNeeded = isOn && kind.count > 0 && !(this.outlines?.covers(kind.kind) ?? false);
-    this.dots.get(kind.kind)!.show({ classes: all ? null : classes, least: layers.least }, isNeeded ? layers.opacity : 0);
+    const isShown = isOn && kind.count > 0 && !(this.outlines?.covers(kind.kind) ?? false);
+    const { stamp, shown, dots } = this.slide;
+    const query = { v: stamp, shown, least: layers.least || null, classes: all ? null : classes.join(",") };
+    const source = { path: `dots/${kind.kind}`, query, tile: dots, beneath: false };
+    this.dots.get(kind.kind)!.show(source, isShown ? layers.opacity : 0, this.outlines?.isDense(kind.kind) ?? true);
   }
 
   /** Once nothing moves any more, all is painted, and the address and the counts follow. */
@@ -271,12 +291,27 @@ export class Stage {
     }, SETTLED_MS);
   }
 
-  /** For those who wait for a whole picture: tests, and the pictures of the documents. */
+  /**
+   * For those who wait: "coarse" once the slide and all objects in view are on the screen, finer or coarser; "true"
+   * once all is as fine as it gets.
+   */
   private sayReady(layers: Layers, matrix: Affine): void {
     const image = this.viewer.world.getItemAt(0);
-    const dots = [...this.dots.values()].every((layer) => layer.isComplete);
-    const ready = (image?.getFullyLoaded() ?? false) && (this.outlines?.isComplete ?? true) && dots;
-    this.element.dataset.ready = String(ready && layers === state.layers.value && this.overlay.isCurrent(matrix));
+    const pictures = [this.map, ...this.dots.values()];
+    const tissue = !layers.tissue || (this.tissue?.isComplete ?? true);
+    const outlines = (this.outlines?.isComplete ?? true) && tissue;
+    const ready = (image?.getFullyLoaded() ?? false) && outlines && pictures.every((layer) => layer.isComplete);
+    const current = ready && layers === state.layers.value && this.overlay.isCurrent(matrix);
+    const seen = this.whole.has(image) && this.slide.kinds.every((kind) => this.isSeen(kind, layers));
+    this.element.dataset.ready = current ? "true" : seen ? "coarse" : "false";
+    if (!current) return;
+    this.rested();
+    this.rested = () => undefined;
+  }
+
+  private isSeen({ kind, count }: Kind, { off, opacity }: Layers): boolean {
+    const isShown = count > 0 && opacity > 0 && !off.includes(kind);
+    return !isShown || (this.outlines?.covers(kind) ?? false) || this.dots.get(kind)!.isSeen;
   }
 
   private accepts(hit: Hit): boolean {

@@ -12,16 +12,26 @@ export interface CellFacts {
 
 export class TissueLayer {
   private cells: TissueCells | null = null;
+  private isAsked = false;
   private readonly byPlace = new Map<number, number>();
   private texture: WebGLTexture | null = null;
   private drawnOff = "?";
   private columns = 1;
   private rows = 1;
 
-  constructor(private readonly slide: Slide, private readonly painter: Painter) {}
+  constructor(
+    private readonly slide: Slide,
+    private readonly painter: Painter,
+    private readonly changed: () => void,
+    private readonly failed: (reason: string) => void,
+  ) {}
 
-  async start(): Promise<void> {
-    if (!this.slide.tissue.length) return;
+  /** False while cells are wanted and not there. */
+  get isComplete(): boolean {
+    return this.cells !== null || !this.slide.tissue.length;
+  }
+
+  private async load(): Promise<void> {
     const cells = decodeTissue(await getBytes(slideUrl(this.slide, "tissue.bin", { v: this.slide.stamp })));
     for (let n = 0; n < cells.code.length; n++) {
       this.columns = Math.max(this.columns, cells.column[n] + 1);
@@ -29,9 +39,15 @@ export class TissueLayer {
       this.byPlace.set(cells.row[n] * 65536 + cells.column[n], n);
     }
     this.cells = cells;
+    this.changed();
   }
 
+  /** The cells are asked for when they are drawn for the first time. */
   draw(off: string[], alpha: number): void {
+    if (!this.isAsked && this.slide.tissue.length) {
+      this.isAsked = true;
+      this.load().catch((error: Error) => this.failed(error.message));
+    }
     if (!this.cells) return;
     if (this.drawnOff !== off.join()) this.paint(off);
     if (!this.texture) return;

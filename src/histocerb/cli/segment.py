@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,6 +38,9 @@ def segment(
         str | None, typer.Option(metavar="SIZE", help="Most memory to take, such as 4GB.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace complete results.")] = False,
+    keep_maps: Annotated[
+        bool, typer.Option("--keep-maps", help="Keep the probability maps beside the results.")
+    ] = False,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Only slides that failed before.")
     ] = False,
@@ -69,6 +73,8 @@ def segment(
     nodes = _nodes(cluster, device, memory)
     where = Where(place(out), Cache(cache_dir, parse_bytes(cache_size)), nodes)
     settings = read_config(config, WorkSettings) if config else WorkSettings()
+    if keep_maps:
+        settings = replace(settings, keep_maps=True)
     budget = None if memory is None else parse_bytes(memory, "--memory")
     with results_at(where.out) as results:
         plan = make_plan(request, results.folder)

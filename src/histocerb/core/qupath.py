@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from histocerb.core.colours import colour
+from histocerb.core.colours import Rgb, colour
 from histocerb.core.outlines import Int, Outlines
 from histocerb.core.wkb import closed_rings, decode_polygons
 
@@ -28,13 +28,19 @@ _MEASUREMENTS = {"area_um2": "Area µm^2", "class_prob": "Class probability", "s
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
-def write_features(batches: Iterable[pa.RecordBatch], file: IO[bytes], annotations: Collection[str]) -> int:
+def write_features(
+    batches: Iterable[pa.RecordBatch],
+    file: IO[bytes],
+    annotations: Collection[str],
+    shade: Callable[[str], Rgb] = colour,
+) -> int:
     """Write a FeatureCollection, one feature per line, in constant memory.
 
     Args:
         batches: rows of the object table.
         file: where to.
         annotations: kinds to write as annotations, which people can edit; the others are detections.
+        shade: colour of a class.
 
     Returns:
         The number of features.
@@ -44,7 +50,7 @@ def write_features(batches: Iterable[pa.RecordBatch], file: IO[bytes], annotatio
     for batch in batches:
         if batch.num_rows == 0:
             continue
-        text = _joined(",\n", np.array([0, batch.num_rows]), features(batch, annotations))
+        text = _joined(",\n", np.array([0, batch.num_rows]), features(batch, annotations, shade))
         file.write(b",\n" if count else b"\n")
         file.write(memoryview(text[0].as_buffer()))
         count += batch.num_rows
@@ -52,7 +58,9 @@ def write_features(batches: Iterable[pa.RecordBatch], file: IO[bytes], annotatio
     return count
 
 
-def features(batch: pa.RecordBatch, annotations: Collection[str]) -> pa.Array[Any]:
+def features(
+    batch: pa.RecordBatch, annotations: Collection[str], shade: Callable[[str], Rgb] = colour
+) -> pa.Array[Any]:
     """One GeoJSON feature per row, as text."""
     return _concatenated(
         '{"type":"Feature","id":"',
@@ -60,7 +68,7 @@ def features(batch: pa.RecordBatch, annotations: Collection[str]) -> pa.Array[An
         '","geometry":{"type":"Polygon","coordinates":[[[',
         _coordinates(decode_polygons(batch.column("geometry"))),
         ']]]},"properties":{',
-        _properties(batch, annotations),
+        _properties(batch, annotations, shade),
         ',"isLocked":false,"measurements":{',
         _measurements(batch),
         "}}}",
@@ -87,19 +95,23 @@ def _coordinates(outlines: Outlines) -> pa.Array[Any]:
     return _joined("]],[[", outlines.object_offsets, rings)
 
 
-def _properties(batch: pa.RecordBatch, annotations: Collection[str]) -> pa.Array[Any]:
+def _properties(
+    batch: pa.RecordBatch, annotations: Collection[str], shade: Callable[[str], Rgb]
+) -> pa.Array[Any]:
     """Object type and classification: text per (kind, class), then looked up."""
     kinds, classes = (batch.column(name).cast(pa.string()).to_pylist() for name in ("kind", "class"))
     pairs = list(zip(kinds, classes, strict=True))
-    texts = {pair: _classification(str(pair[0]), pair[1], annotations) for pair in set(pairs)}
+    texts = {pair: _classification(str(pair[0]), pair[1], annotations, shade) for pair in set(pairs)}
     return pa.array([texts[pair] for pair in pairs], pa.string())
 
 
-def _classification(kind: str, class_name: str | None, annotations: Collection[str]) -> str:
+def _classification(
+    kind: str, class_name: str | None, annotations: Collection[str], shade: Callable[[str], Rgb]
+) -> str:
     name = class_name or kind
     words = {
         "objectType": "annotation" if kind in annotations else "detection",
-        "classification": {"name": name, "color": colour(name)},
+        "classification": {"name": name, "color": shade(name)},
     }
     return json.dumps(words, separators=(",", ":"))[1:-1]
 

@@ -239,6 +239,14 @@ CERBERUS_ERODED = replace(
 
 PRESETS: dict[str, TaskSpec] = {spec.name: spec for spec in (CERBERUS, CERBERUS_ERODED)}
 
+_PLURALS = {"nucleus": "nuclei", "lumen": "lumina"}
+
+
+def plural(kind: str) -> str:
+    """Word for several objects of a kind."""
+    return _PLURALS.get(kind, f"{kind}s")
+
+
 MARKS: dict[str, tuple[str, ...]] = {
     "nucleus-centre": (*CERBERUS.task("nuclei").classes, *CERBERUS.task("nuclei").groups),
     "signet-ring-cell": ("signet-ring-cell",),

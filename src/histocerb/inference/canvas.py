@@ -20,11 +20,13 @@ from histocerb.core.errors import OutputError
 from histocerb.core.geometry import Region, Window, WindowGrid
 from histocerb.core.tasks import HeadKind, TaskSpec
 from histocerb.inference.atomic import remove_partial_files
-from histocerb.inference.chunks import chunk_name, describe, read_chunk, write_chunk
+from histocerb.inference.chunks import MapArray, chunk_name, describe, read_chunk, write_chunk
 from histocerb.inference.layers import Layer, layers, stored_maps
 from histocerb.inference.ledger import Ledger, Place
 
 _CACHE_BYTES = 64 << 20
+MAPS = "maps"
+"""Of a work folder: where the maps are."""
 
 
 class DamagedMapsError(OutputError):
@@ -36,6 +38,8 @@ class Canvas:
 
     Attributes:
         grid: the windows of the slide.
+        folder: with an array per head.
+        layers: per head, how its maps are stored.
     """
 
     def __init__(
@@ -50,16 +54,21 @@ class Canvas:
             cache_bytes: decoded maps in memory: 2 MB for the instance head of a full window.
         """
         self.grid = grid
-        self._folder = folder / "maps"
-        self._layers = layers(spec)
-        for name, layer in self._layers.items():
-            (self._folder / name).mkdir(parents=True, exist_ok=True)
-            remove_partial_files(self._folder / name)
-            describe(self._folder / name, self._shape(layer), grid.rows, grid.columns, _dtype(layer))
-        self._ledger = Ledger(folder / "windows", self._layers, self._file)
+        self.folder = folder / MAPS
+        self.layers = layers(spec)
+        for name in self.layers:
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+            remove_partial_files(self.folder / name)
+            describe(self.folder / name, self.array(name))
+        self._ledger = Ledger(folder / "windows", self.layers, self._file)
         self._cache: OrderedDict[tuple[str, Place], npt.NDArray[Any]] = OrderedDict()
         self._cached_bytes, self._cache_bytes = 0, cache_bytes
         self._lock = Lock()
+
+    def array(self, head_name: str) -> MapArray:
+        """The Zarr array of a head."""
+        layer, bounds = self.layers[head_name], self.bounds(head_name)
+        return MapArray((*_channels(layer), bounds.height, bounds.width), self._shape(layer), _dtype(layer))
 
     def is_complete(self, window: Window) -> bool:
         """True when every map of the window is on disk, as it was written."""
@@ -67,15 +76,15 @@ class Canvas:
 
     def write(self, window: Window, maps: Mapping[str, npt.NDArray[Any]]) -> None:
         """Store the maps of one window, as a `Predictor` gives them, then its marker."""
-        stored = stored_maps(maps, self._layers, window.output, self.grid.bounds)
+        stored = stored_maps(maps, self.layers, window.output, self.grid.bounds)
         place = (window.column, window.row)
         self._ledger.add(
-            window, {name: write_chunk(self._file(name, place), stored[name]) for name in self._layers}
+            window, {name: write_chunk(self._file(name, place), stored[name]) for name in self.layers}
         )
 
     def bounds(self, head_name: str) -> Region:
         """The slide in stored pixels of a head."""
-        reduction = self._layers[head_name].reduction
+        reduction = self.layers[head_name].reduction
         return Region(0, 0, -(-self.grid.width // reduction), -(-self.grid.height // reduction))
 
     def read(self, head_name: str, region: Region) -> npt.NDArray[np.uint8]:
@@ -87,7 +96,7 @@ class Canvas:
         Raises:
             DamagedMapsError: maps are not as they were written.
         """
-        layer = self._layers[head_name]
+        layer = self.layers[head_name]
         out = np.zeros((*_channels(layer), region.height, region.width), np.uint8)
         inside = region.intersect(self.bounds(head_name))
         side = self._side(layer)
@@ -106,7 +115,7 @@ class Canvas:
         Raises:
             DamagedMapsError: maps are not as they were written.
         """
-        layer = self._layers[head_name]
+        layer = self.layers[head_name]
         side = self._side(layer)
         cells = np.full((self.grid.rows * side, self.grid.columns * side, layer.channels), np.nan, np.float32)
         for column, row in self._ledger.places():
@@ -136,7 +145,7 @@ class Canvas:
 
     def _chunk(self, name: str, place: Place) -> npt.NDArray[Any]:
         """A chunk that the ledger knows to be on disk."""
-        layer = self._layers[name]
+        layer = self.layers[name]
         expected = self._ledger.print_of(name, place)
         chunk = read_chunk(self._file(name, place), expected, self._shape(layer), _dtype(layer))
         if chunk is None:
@@ -157,7 +166,7 @@ class Canvas:
 
     def _file(self, name: str, place: Place) -> Path:
         column, row = place
-        return self._folder / name / chunk_name(row, column, len(self._shape(self._layers[name])))
+        return self.folder / name / chunk_name(row, column, len(self._shape(self.layers[name])))
 
 
 def _dtype(layer: Layer) -> npt.DTypeLike:

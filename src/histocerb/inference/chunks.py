@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,34 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from histocerb.core.errors import OutputError
 from histocerb.inference.atomic import replace_file
 
+DESCRIPTION_FILE = "zarr.json"
 Print = tuple[int, int]
 """Size and CRC-32 of a file."""
 
 _LEVEL = 1
+_BYTES = {"name": "bytes", "configuration": {"endian": "little"}}
+_ZSTD = {"name": "zstd", "configuration": {"level": _LEVEL, "checksum": False}}
+_KEYS = {"name": "v2", "configuration": {"separator": "."}}
+
+
+@dataclass(frozen=True)
+class MapArray:
+    """A Zarr v3 array of maps.
+
+    Attributes:
+        shape: [channels,] height and width of all.
+        chunk: the same of a chunk.
+        dtype: float32, whose background is NaN, or uint8.
+        attributes: what its reader should know.
+    """
+
+    shape: tuple[int, ...]
+    chunk: tuple[int, ...]
+    dtype: npt.DTypeLike
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
 def chunk_name(row: int, column: int, dimensions: int) -> str:
@@ -33,32 +57,41 @@ def place_name(chunk: str) -> str:
     return "-".join(chunk.split(".")[-2:])
 
 
-def describe(folder: Path, chunk: tuple[int, ...], rows: int, columns: int, dtype: npt.DTypeLike) -> None:
-    """Write the description of the array whose chunks are in a folder.
-
-    Args:
-        folder: of the array.
-        chunk: [channels,] height and width of a chunk.
-        rows: of chunks.
-        columns: of chunks.
-        dtype: float32, whose background is NaN, or uint8.
-    """
-    *channels, height, width = chunk
+def describe(folder: Path, array: MapArray) -> None:
+    """Write the description of the array whose chunks are in a folder."""
     document = {
         "zarr_format": 3,
         "node_type": "array",
-        "shape": [*channels, height * rows, width * columns],
-        "data_type": np.dtype(dtype).name,
-        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(chunk)}},
-        "chunk_key_encoding": {"name": "v2", "configuration": {"separator": "."}},
-        "fill_value": "NaN" if np.dtype(dtype).kind == "f" else 0,
-        "codecs": [
-            {"name": "bytes", "configuration": {"endian": "little"}},
-            {"name": "zstd", "configuration": {"level": _LEVEL, "checksum": False}},
-        ],
-        "attributes": {},
+        "shape": list(array.shape),
+        "data_type": np.dtype(array.dtype).name,
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(array.chunk)}},
+        "chunk_key_encoding": _KEYS,
+        "fill_value": "NaN" if np.dtype(array.dtype).kind == "f" else 0,
+        "codecs": [_BYTES, _ZSTD],
+        "dimension_names": ["channel", "y", "x"][-len(array.shape) :],
+        "attributes": dict(array.attributes),
     }
-    replace_file(folder / "zarr.json", json.dumps(document).encode())
+    replace_file(folder / DESCRIPTION_FILE, json.dumps(document).encode())
+
+
+def described(folder: Path) -> MapArray:
+    """The array in a folder, as `describe` has written it.
+
+    Raises:
+        OutputError: It is another one, or damaged.
+    """
+    try:
+        found = json.loads((folder / DESCRIPTION_FILE).read_bytes())
+        chunk = tuple(map(int, found["chunk_grid"]["configuration"]["chunk_shape"]))
+        array = MapArray(
+            tuple(map(int, found["shape"])), chunk, np.dtype(found["data_type"]), found["attributes"]
+        )
+        is_ours = found["codecs"] == [_BYTES, _ZSTD] and found["chunk_key_encoding"] == _KEYS
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise OutputError(f"expected maps in {folder}, found a damaged description ({error})") from error
+    if not is_ours or len(array.shape) != len(chunk) or array.dtype not in (np.uint8, np.float32):
+        raise OutputError(f"expected maps of histocerb in {folder}, found an array that is stored otherwise")
+    return array
 
 
 def write_chunk(path: Path, values: npt.NDArray[Any]) -> Print | None:
@@ -83,8 +116,11 @@ def read_chunk(
         content = path.read_bytes()
     except FileNotFoundError:
         return None
-    if print_of(content) != expected:
-        return None
+    return unpacked(content, shape, dtype) if print_of(content) == expected else None
+
+
+def unpacked(content: bytes, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """The array that the content of a chunk's file holds."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     raw = pa.Codec("zstd").decompress(content, size)
     found: npt.NDArray[Any] = np.frombuffer(memoryview(raw), dtype).reshape(shape)

@@ -31,7 +31,7 @@ _MOST_SETTLERS = 16
 
 @dataclass(frozen=True)
 class WorkSettings:
-    """How the work is laid out; nothing here changes a result.
+    """How the work is laid out, and what is left of it; nothing here changes tables or picture.
 
     Attributes:
         readers: threads that read windows.
@@ -39,6 +39,7 @@ class WorkSettings:
         tile_windows: side of a post-processing tile in windows.
         settlers: threads that find objects; 0: one per core, at most 16.
         cache_mb: decoded maps in memory.
+        keep_maps: leave the head maps beside the results.
     """
 
     __pydantic_config__ = STRICT
@@ -48,6 +49,7 @@ class WorkSettings:
     tile_windows: int = 2
     settlers: int = 0
     cache_mb: int = 64
+    keep_maps: bool = False
 
     def __post_init__(self) -> None:
         for name in ("readers", "queue", "tile_windows", "settlers", "cache_mb"):

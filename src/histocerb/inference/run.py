@@ -16,6 +16,7 @@ from histocerb.analysis.summary import Counts, densities, tissue_areas_mm2
 from histocerb.analysis.tissue import TissueCells
 from histocerb.core.geometry import MARGIN_PX, Region, Window, WindowGrid
 from histocerb.core.memory import peak_memory_mb
+from histocerb.inference import kept_maps
 from histocerb.inference.canvas import Canvas
 from histocerb.inference.found import ObjectFinder
 from histocerb.inference.manifest import Manifest, RunningModel
@@ -87,6 +88,9 @@ class SlideRun:
             with self.clock.measure("objects"):
                 finder.finish(tiles, tell, self._settings.settling_threads)
             manifest = self._write(canvas, finder, begun, made)
+        if self._settings.keep_maps:
+            with self.clock.measure("store"):
+                kept_maps.complete(canvas, begun)
         return replace(
             manifest,
             tissue_area_mm2=mask.area_mm2,

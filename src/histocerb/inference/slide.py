@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,7 +14,7 @@ import pyarrow as pa
 from histocerb.analysis.objects import read_objects
 from histocerb.analysis.tissue import read_tissue
 from histocerb.core.errors import OutputError
-from histocerb.inference import work
+from histocerb.inference import kept_maps, work
 from histocerb.inference.canvas import DamagedMapsError
 from histocerb.inference.lease import Lease
 from histocerb.inference.manifest import Manifest, RunningModel, Status, describe, write_manifest
@@ -79,7 +79,8 @@ def segment_slide(
     """Find everything on a slide and write its result folder.
 
     The result is a function of the slide, the weights and the tasks only. A folder that is complete is not
-    computed again; windows that an interrupted run left are taken up.
+    computed again, unless its maps are to be kept and were not; windows that an interrupted run left are
+    taken up.
 
     Args:
         slide: what to segment.
@@ -96,20 +97,25 @@ def segment_slide(
         SlideError: The slide cannot be read.
     """
     begun = describe(slide, model)
-    earlier = work.finished(folder, begun.key, overwrite=overwrite)
+    settings = settings or WorkSettings()
+    finished = partial(work.finished, folder, begun.key, overwrite=overwrite, with_maps=settings.keep_maps)
+    earlier = finished()
     if earlier is not None:
         work.tidy(folder)
         return SlideResult(folder, earlier, skipped=True)
     with work.writing(folder), work.held(folder) as lease:
-        earlier = work.finished(folder, begun.key, overwrite=overwrite)
+        earlier = finished()
         if earlier is not None:  # another process has finished it just now
             return SlideResult(folder, earlier, skipped=True)
         try:
             work_folder = work.begin(folder, begun.key, lease)
             write_manifest(folder, begun)
             take_up(work_folder)
-            run = SlideRun(slide, model, work_folder, settings or WorkSettings(), progress)
+            run = SlideRun(slide, model, work_folder, settings, progress)
             manifest = replace(_finish(run, begun, folder, lease), status=Status.DONE)
+            if settings.keep_maps:
+                lease.check()
+                kept_maps.keep(work_folder, folder)
             write_manifest(folder, manifest)
         except Exception as error:
             with suppress(OSError):

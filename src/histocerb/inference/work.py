@@ -5,6 +5,7 @@
 <slide>/.work/key            hash of all that decides about the result
 <slide>/.work/maps, windows  head maps, and which of them are complete (`canvas`, `ledger`)
 <slide>/.work/try-<token>/   objects and results of the process that holds the lease
+<slide>/maps.zarr            the maps of .work, where they are kept (`kept_maps`)
 ```
 
 Results are made in a folder that belongs to one process, forced to disk, and moved to their place together;
@@ -23,6 +24,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from histocerb.core.errors import InWorkError, OutputError
+from histocerb.inference import kept_maps
 from histocerb.inference.atomic import remove_partial_files, sync_folder, whole_file
 from histocerb.inference.lease import LEASE_FILE, Lease, leased
 from histocerb.inference.manifest import MANIFEST_FILE, Manifest, Status, read_manifest
@@ -39,11 +41,11 @@ END_BYTES = 1 << 16
 """Checksums of results cover so much at both ends."""
 
 
-def finished(folder: Path, key: str, *, overwrite: bool) -> Manifest | None:
+def finished(folder: Path, key: str, *, overwrite: bool, with_maps: bool = False) -> Manifest | None:
     """The manifest of a complete result of the same slide, model and parameters; None where there is none.
 
-    A damaged manifest counts as none where nothing of another's is lost by it: beside work with this key, or
-    where there are no results.
+    With `with_maps` one without its head maps counts as none. A damaged manifest counts as none where nothing
+    of another's is lost by it: beside work with this key, or where there are no results.
 
     Raises:
         OutputError: The folder holds another complete result, or may hold one, and may not be overwritten.
@@ -59,7 +61,9 @@ def finished(folder: Path, key: str, *, overwrite: bool) -> Manifest | None:
     if manifest is None or manifest.status is not Status.DONE:
         return None
     check_key(manifest, key, str(folder))
-    return manifest if all(_is_intact(folder / name, manifest.files.get(name)) for name in RESULTS) else None
+    if not all(_is_intact(folder / name, manifest.files.get(name)) for name in RESULTS):
+        return None
+    return manifest if not with_maps or kept_maps.are_kept(folder, key) else None
 
 
 def check_key(manifest: Manifest, key: str, where: str) -> None:
@@ -87,7 +91,10 @@ def held(folder: Path) -> Iterator[Lease]:
 
 
 def begin(folder: Path, key: str, lease: Lease) -> Path:
-    """Remove older results and give the work folder, with what an interrupted run of the same key left."""
+    """Remove older results and give the work folder, with what an interrupted run of the same key left.
+
+    Maps that it had already moved to their place are moved back, so that its windows still count as done.
+    """
     remove_partial_files(folder)
     for name in (MANIFEST_FILE, *RESULTS):
         (folder / name).unlink(missing_ok=True)
@@ -96,6 +103,9 @@ def begin(folder: Path, key: str, lease: Lease) -> Path:
         _clear(work)
         with whole_file(work / _KEY_FILE) as temporary:
             temporary.write_text(key, encoding="utf-8")
+    elif kept_maps.are_kept(folder, key):
+        kept_maps.take_back(folder, work)
+    kept_maps.drop(folder)
     lease.check()
     return work
 

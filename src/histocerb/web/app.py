@@ -19,7 +19,7 @@ from histocerb.web.asked import Material, answer_from
 from histocerb.web.comparison import Comparison
 from histocerb.web.opened import Desk
 
-_MOST_AT_ONCE = 12
+_MOST_AT_ONCE = 8
 """Requests that are worked on; each holds memory, and a browser asks six at once."""
 
 STATIC = Path(__file__).parent / "static"
@@ -37,6 +37,7 @@ def make_app(desk: Desk, access: Access, comparison: Comparison | None = None) -
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         to_thread.current_default_thread_limiter().total_tokens = _MOST_AT_ONCE
+        desk.read_ahead()
         yield
         if comparison is not None:
             comparison.close()

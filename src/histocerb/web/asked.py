@@ -115,6 +115,7 @@ ChoiceOf = Annotated[Choice, Depends(_choice)]
 CornersOf = Annotated[list[Point] | None, Depends(_corners)]
 Number = Annotated[int, Path(ge=0, le=1 << 20)]
 Level = Annotated[int, Path(ge=0, le=24)]
+Off = Annotated[str | None, Query(max_length=2000)]
 Share = Annotated[float, Query(ge=0, le=1)]
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
-from histocerb.web.asked import ChoiceOf, ComparisonOf, KeptOf
+from histocerb.web.asked import ChoiceOf, ComparisonOf, CornersOf, KeptOf, Off, Share
+from histocerb.web.change_selection import Wanted, taken_away
 from histocerb.web.changes import CHANGE_COLOURS, WORDS
 from histocerb.web.charts import css_of
 from histocerb.web.pictures import crop
+from histocerb.web.selection import Format, download
 
 router = APIRouter(prefix="/api/slides/{name}/changes")
 
@@ -41,6 +44,23 @@ def listed(
     numbers = found.listed(choice)
     shown = numbers[start : start + count].tolist()
     return {"total": len(numbers), "rows": [found.facts(found.pair(number)) for number in shown]}
+
+
+@router.get("/selection.{form}")
+def selection(
+    comparison: ComparisonOf,
+    name: str,
+    form: Format,
+    corners: CornersOf,
+    least: Share = 0.0,
+    off: Off = None,
+    shown: Literal["classes", "changes"] = "changes",
+) -> StreamingResponse:
+    """Objects of a polygon with what became of them, as a file."""
+    changes = comparison.differences(name).changes
+    first, second = comparison.titles
+    wanted = Wanted(corners, least, off, shown)
+    return download(f"{name}-changes", form, taken_away(changes, (first, second), wanted, form))
 
 
 @router.get("/{side}/{object_id}")

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
 from histocerb._version import __version__
-from histocerb.analysis.objects import container_task
-from histocerb.core.tasks import Task, TaskSpec
+from histocerb.analysis.objects import container_task, object_classes
+from histocerb.core.tasks import Head, Task, TaskSpec, plural
 from histocerb.inference.cohort.results import read_columns
 from histocerb.inference.cohort.status import SlideState
-from histocerb.web.charts import css
+from histocerb.web.charts import css, css_of
 from histocerb.web.comparison import Comparison
-from histocerb.web.index import CELL_SIDE_PX, ObjectIndex
-from histocerb.web.opened import Opened
+from histocerb.web.density import TILE_PX as DOTS_PX
+from histocerb.web.index import CELL_SIDE_PX
+from histocerb.web.maps import channel_colour, channel_names, kept_heads
+from histocerb.web.opened import Entry
 from histocerb.web.outlines import MOST_DETAIL
 from histocerb.web.pictures import OVERLAP_PX, TILE_PX, most_level
 from histocerb.web.results import Cohort, spec_of
@@ -43,34 +43,35 @@ def cohort_facts(cohort: Cohort, comparison: Comparison | None) -> dict[str, Any
     }
 
 
-def slide_facts(opened: Opened, name: str, slide_problem: str | None) -> dict[str, Any]:
-    """A slide, its kinds and classes with their colours, and its manifest.
+def slide_facts(entry: Entry, name: str, slide_problem: str | None) -> dict[str, Any]:
+    """A slide, its kinds and classes with their colours, and its manifest; known before objects are read.
 
     Args:
-        opened: its result.
+        entry: its result.
         name: of its result folder.
         slide_problem: why its pixels cannot be shown, or None.
     """
-    about, spec = opened.manifest.slide, opened.spec
-    manifest = asdict(opened.manifest)
+    about, spec = entry.manifest.slide, spec_of(entry.manifest)
     return {
         "name": name,
-        "stamp": opened.stamp,
+        "stamp": entry.stamp,
         "width": about["width_px"],
         "height": about["height_px"],
         "mpp": about["mpp"],
         "tile": TILE_PX,
         "overlap": OVERLAP_PX,
+        "dots": DOTS_PX,
         "levels": most_level(about["width_px"], about["height_px"]) + 1,
         "cell": CELL_SIDE_PX,
         "details": MOST_DETAIL + 1,
-        "kinds": [_kind_words(spec, task) | _kind_size(opened.index, task) for task in spec.objects],
-        "classes": list(opened.index.classes),
+        "kinds": [_kind_words(spec, task) | _kind_count(entry, task) for task in spec.objects],
+        "classes": list(object_classes(spec)),
         "container": task.kind if (task := container_task(spec)) else None,
         "tissue": [{"name": n, "colour": css(n)} for n in (spec.patch.classes if spec.patch else ())],
+        "maps": [_map_words(head) for head in kept_heads(entry)],
         "slide_problem": slide_problem,
-        "warnings": warnings_of(opened.manifest, opened.folder),
-        "manifest": manifest,
+        "warnings": warnings_of(entry.manifest, entry.folder),
+        "manifest": asdict(entry.manifest),
     }
 
 
@@ -98,15 +99,13 @@ def _row(cohort: Cohort, state: SlideState) -> dict[str, Any]:
 def _kind_words(spec: TaskSpec, task: Task) -> dict[str, Any]:
     names = task.classes or (task.kind,)
     classes = [{"name": name, "colour": css(name)} for name in names]
-    return {"kind": task.kind, "label": task.name, "typed": bool(task.classes), "classes": classes}
+    return {"kind": task.kind, "label": plural(task.kind), "typed": bool(task.classes), "classes": classes}
 
 
-def _kind_size(index: ObjectIndex, task: Task) -> dict[str, Any]:
-    code = index.kind_code(task.kind)
-    grid = index.grids[code]
-    areas = index.columns["area_um2"][grid.rows]
-    return {
-        "count": len(grid.rows),
-        "reach": grid.reach_px,
-        "diameter_um": 2 * float(np.sqrt(np.median(areas) / np.pi)) if len(areas) else 0.0,
-    }
+def _map_words(head: Head) -> dict[str, Any]:
+    channels = [{"name": name, "colour": css_of(channel_colour(name))} for name in channel_names(head)]
+    return {"head": head.name, "channels": channels}
+
+
+def _kind_count(entry: Entry, task: Task) -> dict[str, int]:
+    return {"count": sum(entry.manifest.counts.get(task.kind, {}).values())}

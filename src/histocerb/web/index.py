@@ -41,6 +41,7 @@ class Grid:
         rows: row numbers of the table.
         bounds: columns * lines + 1.
         reach_px: how far an object reaches beyond its centroid, at most.
+        diameter_um: of a disc with the median area.
     """
 
     columns: int
@@ -48,6 +49,7 @@ class Grid:
     rows: Rows
     bounds: Rows
     reach_px: float
+    diameter_um: float
 
     def near(self, box: Box) -> Rows:
         """Rows of all squares that a box touches."""
@@ -56,6 +58,8 @@ class Grid:
         right, bottom = min(right, self.columns - 1), min(bottom, self.lines - 1)
         if left > right or top > bottom:
             return np.zeros(0, np.int64)
+        if right - left + 1 == self.columns:
+            return self.rows[self.bounds[top * self.columns] : self.bounds[(bottom + 1) * self.columns]]
         begin = [line * self.columns + left for line in range(top, bottom + 1)]
         return np.concatenate([self.rows[self.bounds[n] : self.bounds[n + right - left + 1]] for n in begin])
 
@@ -180,6 +184,7 @@ def read_index(path: Path, spec: TaskSpec, size_px: tuple[int, int]) -> ObjectIn
             f"expected a table of objects, found a damaged file {path.name} ({error}); "
             "run histocerb segment again"
         ) from error
+    pa.default_memory_pool().release_unused()
     kinds = tuple(task.kind for task in spec.objects)
     tissues = spec.patch.classes if spec.patch else ()
     bounds = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
@@ -228,19 +233,28 @@ def _grid(
     of: dict[str, Column], all_boxes: npt.NDArray[np.float32], code: int, size_px: tuple[int, int]
 ) -> Grid:
     """Where the objects of a kind are."""
-    rows = np.flatnonzero(of["kind"] == code)
+    found = np.flatnonzero(of["kind"] == code)
+    rows = _run(found)
     columns, lines = (max(1, -(-side // CELL_SIDE_PX)) for side in size_px)
-    x, y = of["x"][rows], of["y"][rows]
+    x, y, areas = of["x"][rows], of["y"][rows], of["area_um2"][rows]
     cell_x = (x / CELL_SIDE_PX).astype(np.int32).clip(0, columns - 1)
     cell_y = (y / CELL_SIDE_PX).astype(np.int32).clip(0, lines - 1)
     cell = cell_y * columns + cell_x
     if columns * lines <= 1 << 16:
         cell = cell.astype(np.uint16)  # sorted by digits, ten times as fast
     bounds = np.concatenate([[0], np.cumsum(np.bincount(cell, minlength=columns * lines))])
-    boxes, centre = all_boxes[rows], np.stack([x, y], axis=1)
-    reach = np.maximum(centre - boxes[:, :2], boxes[:, 2:] - centre)
+    left, top, right, bottom = all_boxes[rows].T
+    reach = max(float(away.max(initial=0.0)) for away in (x - left, y - top, right - x, bottom - y))
+    diameter = 2 * float(np.sqrt(np.median(areas) / np.pi)) if len(areas) else 0.0
     order = np.argsort(cell, kind="stable")
-    return Grid(columns, lines, rows[order], bounds, float(reach.max(initial=0.0)))
+    return Grid(columns, lines, found[order], bounds, reach, diameter)
+
+
+def _run(rows: Rows) -> slice | Rows:
+    """As a slice where they follow each other, as those of a kind do in our files: nothing is copied then."""
+    if len(rows) and rows[-1] - rows[0] + 1 == len(rows):
+        return slice(int(rows[0]), int(rows[-1]) + 1)
+    return rows
 
 
 def _numbers(column: pa.ChunkedArray[Any]) -> npt.NDArray[np.float32]:

@@ -1,16 +1,18 @@
-"""What is drawn over a slide: outlines at high zoom, dots at low zoom."""
+"""What is drawn over a slide: outlines at high zoom, dots at low zoom, head maps."""
 
 from __future__ import annotations
 
 import threading
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
 from histocerb.web.asked import DeskOf, KeptOf, Level, Number, Share, ShownOf, class_codes
-from histocerb.web.density import chosen_rows, density_tile
+from histocerb.web.density import Dotted, density_tile
+from histocerb.web.maps import channels_of, map_tile
 from histocerb.web.outlines import MOST_DETAIL, object_tile
-from histocerb.web.pictures import TILE_PX, webp
+from histocerb.web.pictures import webp
+from histocerb.web.squares import squares
 
 router = APIRouter(prefix="/api/slides/{name}")
 
@@ -18,8 +20,7 @@ _BINARY = "application/octet-stream"
 _DRAWING = threading.Semaphore(2)
 """A tile of dots of a whole slide takes some tens of megabytes while it is drawn."""
 
-_MARGIN_PX = 64
-"""Around a tile of dots, at its level; dots are smaller."""
+_LEAST_RADIUS_PX = 0.5
 
 
 @router.get("/outlines/{kind}/{detail}/{column}_{row}.bin")
@@ -42,14 +43,34 @@ def outlines(
     )
 
 
-@router.get("/grid/{kind}.bin")
-def grid(request: Request, desk: DeskOf, kept: KeptOf, name: str, kind: str) -> Response:
-    """How many objects every square has, as uint32 in raster order: decides between outlines and dots."""
+@router.get("/squares.bin")
+def grid(request: Request, desk: DeskOf, kept: KeptOf, name: str) -> Response:
+    """How many objects every square has; `squares.squares` says how they are written."""
     one = desk.result(name)
-    bounds = one.index.grids[one.index.kind_code(kind)].bounds
-    return kept.answer(
-        request, one.stamp, _BINARY, lambda: (bounds[1:] - bounds[:-1]).astype("<u4").tobytes()
-    )
+    return kept.answer(request, one.stamp, _BINARY, lambda: squares(one.index))
+
+
+@router.get("/maps/{head}/{channel}/{level}/{column}_{row}.webp")
+def maps(
+    request: Request,
+    desk: DeskOf,
+    kept: KeptOf,
+    name: str,
+    head: str,
+    channel: str,
+    level: Level,
+    column: Number,
+    row: Number,
+) -> Response:
+    """A tile of a head map over the tile of the slide; `all` channels are mixed in their colours."""
+    entry = desk.entry(name)
+    chosen = channels_of(entry, head, channel)
+
+    def draw() -> bytes:
+        with _DRAWING:
+            return webp(map_tile(entry, chosen, (level, column, row)))
+
+    return kept.answer(request, entry.stamp, "image/webp", draw)
 
 
 @router.get("/dots/{kind}/{level}/{column}_{row}.webp")
@@ -61,20 +82,17 @@ def dots(
     level: Level,
     column: Number,
     row: Number,
-    radius: Annotated[float, Query(gt=0, le=1000)],
     classes: str | None = None,
     least: Share = 0.0,
 ) -> Response:
-    """A tile of dots over the tile of the slide."""
+    """A tile of dots, in squares of `density.TILE_PX` pixels of its level."""
     index = shown.index
-    code, chosen = index.kind_code(kind), class_codes(index, classes)
-    side, margin = float(TILE_PX << level), float(_MARGIN_PX << level)
-    left, top = column * side - margin, row * side - margin
-    box = left, top, left + side + 2 * margin, top + side + 2 * margin
+    dotted = Dotted(index.kind_code(kind), class_codes(index, classes), least)
+    diameter_px = index.grids[dotted.kind_code].diameter_um / shown.opened.manifest.slide["mpp"]
 
     def draw() -> bytes:
         with _DRAWING:
-            rows = chosen_rows(index, code, box, chosen, least)
-            return webp(density_tile(index, rows, (level, column, row), radius))
+            radius = max(_LEAST_RADIUS_PX, diameter_px / 2)
+            return webp(density_tile(index, dotted, (level, column, row), radius))
 
     return kept.answer(request, shown.stamp, "image/webp", draw)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
-from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from histocerb.web.asked import ChoiceOf, CornersOf, DeskOf, KeptOf, Share, ShownOf
+from histocerb.web.asked import ChoiceOf, CornersOf, DeskOf, KeptOf, Off, Share, ShownOf
 from histocerb.web.pictures import Drawn, crop
 from histocerb.web.queries import contents, counts, row_facts, rows_in
-from histocerb.web.selection import Format, of_kinds, written
+from histocerb.web.selection import Format, as_csv, as_geojson, download, of_result, switched_on
 
 router = APIRouter(prefix="/api/slides/{name}")
 
@@ -78,13 +77,10 @@ def neighbour(desk: DeskOf, name: str, choice: ChoiceOf, object_id: int, step: i
 
 @router.get("/selection.{form}")
 def selection(
-    desk: DeskOf, name: str, form: Format, corners: CornersOf, least: Share = 0.0, kinds: str | None = None
+    desk: DeskOf, name: str, form: Format, corners: CornersOf, least: Share = 0.0, off: Off = None
 ) -> StreamingResponse:
-    """Objects of a polygon as a file."""
+    """Objects of a polygon as a file, without the kinds and classes that are switched off."""
     one = desk.result(name)
     rows = one.index.confident(rows_in(one.index, corners), least)
-    rows = of_kinds(one, rows, None if kinds is None else kinds.split(","))
-    disposition = f"attachment; filename*=UTF-8''{quote(name)}.{form}"
-    return StreamingResponse(
-        written(one, rows, form), media_type=form.media_type, headers={"Content-Disposition": disposition}
-    )
+    batches = (batch for _, batch in of_result(one, switched_on(one.index, rows, off)))
+    return download(name, form, as_csv(batches) if form is Format.CSV else as_geojson(batches, one.spec))

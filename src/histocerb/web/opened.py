@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from histocerb.core.errors import HistocerbError
 from histocerb.core.tasks import TaskSpec
 from histocerb.inference.manifest import Manifest
 from histocerb.inference.tables import OBJECTS_FILE
@@ -48,6 +50,21 @@ class Opened:
         return self.index.spec
 
 
+@dataclass(frozen=True)
+class Entry:
+    """A result before its objects are read.
+
+    Attributes:
+        stamp: changes when the result does.
+        manifest: what its folder says.
+        folder: where it is.
+    """
+
+    stamp: str
+    manifest: Manifest
+    folder: Path
+
+
 class Desk:
     """Opens the results of a cohort; safe from several threads."""
 
@@ -67,6 +84,17 @@ class Desk:
         self._open: OrderedDict[str, Opened] = OrderedDict()
         self._lock = threading.Lock()
 
+    def entry(self, name: str) -> Entry:
+        """What is known of a slide's result at once.
+
+        Raises:
+            UsageError: There is no such slide.
+            OutputError: Its result is incomplete.
+        """
+        manifest, folder = self.cohort.manifest(name), self.cohort.folder(name)
+        stat = own_file(folder, OBJECTS_FILE).stat()
+        return Entry(f"{stat.st_mtime_ns:x}-{stat.st_size:x}", manifest, folder)
+
     def result(self, name: str) -> Opened:
         """The result of a slide, read anew when it has changed on disk.
 
@@ -74,17 +102,24 @@ class Desk:
             UsageError: There is no such slide.
             OutputError: Its result is incomplete or damaged.
         """
-        folder = self.cohort.folder(name)
-        path = own_file(folder, OBJECTS_FILE)
-        stat = path.stat()
-        stamp = f"{stat.st_mtime_ns:x}-{stat.st_size:x}"
+        entry = self.entry(name)
         with self._lock:
             known = self._open.get(name)
-            if known is None or known.stamp != stamp:
-                self._open[name] = self._read(name, folder, path, stamp)
+            if known is None or known.stamp != entry.stamp:
+                self._open[name] = self._read(entry)
             self._open.move_to_end(name)
             self._put_away()
             return self._open[name]
+
+    def read_ahead(self) -> None:
+        """Begin to read the only result that there is in the background: a browser will ask for it."""
+        done = [state.name for state in self.cohort.states() if state.is_done]
+        if len(done) == 1:
+            threading.Thread(target=self._read_quietly, args=(done[0],), daemon=True).start()
+
+    def _read_quietly(self, name: str) -> None:
+        with suppress(HistocerbError, OSError):  # whoever asks is told
+            self.result(name)
 
     def slide(self, name: str) -> Slide:
         """The slide of a result.
@@ -100,11 +135,12 @@ class Desk:
         with self._lock:
             self._open.clear()
 
-    def _read(self, name: str, folder: Path, path: Path, stamp: str) -> Opened:
-        manifest = self.cohort.manifest(name)
+    def _read(self, entry: Entry) -> Opened:
+        manifest, path = entry.manifest, own_file(entry.folder, OBJECTS_FILE)
         size = int(manifest.slide["width_px"]), int(manifest.slide["height_px"])
         index = read_index(path, spec_of(manifest), size)
-        return Opened(stamp, manifest, folder, index, OutlineReader(path, index, self.groups), Orders(index))
+        reader = OutlineReader(path, index, self.groups)
+        return Opened(entry.stamp, manifest, entry.folder, index, reader, Orders(index))
 
     def _put_away(self) -> None:
         """Drop the least recently used; their files close with the last reader."""

@@ -93,6 +93,7 @@ class OutlineReader:
         if not hasattr(self._own, "file"):
             self._own.file = pq.ParquetFile(self._path, metadata=self._metadata)
         column: Stored = self._own.file.read_row_group(number, columns=["geometry"])["geometry"]
+        pa.default_memory_pool().release_unused()  # each thread would keep what decoding has taken
         return column
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from histocerb.core.colours import Rgb
 from histocerb.core.geometry import Region
@@ -20,8 +22,8 @@ OVERLAP_PX = 1
 """Pixels that a tile shares with each neighbour; without, viewers stretch tiles to hide seams."""
 
 _QUALITY = 90
-_LOSSLESS = 101
-"""A quality above 100 is how OpenCV is asked for WebP without loss."""
+_EFFORT = 20
+"""Of lossless WebP: an eighth of the time of the usual effort, for up to two and a half times the bytes."""
 _CROP_MARGIN = 0.45
 _LEAST_CROP_UM = 22.0
 
@@ -88,7 +90,7 @@ def jpeg(picture: Picture) -> bytes:
 
 
 def webp(picture: Picture) -> bytes:
-    """RGBA pixels as lossless WebP: a tenth of the bytes of a PNG that takes as long to write."""
-    options = [cv2.IMWRITE_WEBP_QUALITY, _LOSSLESS]
-    _, data = cv2.imencode(".webp", cv2.cvtColor(picture, cv2.COLOR_RGBA2BGRA), options)
-    return data.tobytes()
+    """RGBA pixels as lossless WebP."""
+    written = io.BytesIO()
+    Image.fromarray(picture).save(written, "WEBP", lossless=True, quality=_EFFORT, method=0)
+    return written.getvalue()

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from histocerb.core.errors import UsageError
 from histocerb.web.cache import ByteCache
-from histocerb.web.index import NO_WORD, ObjectIndex, Rows
+from histocerb.web.index import NO_WORD, Column, ObjectIndex, Rows
 
 Point = tuple[float, float]
 Counts = dict[str, dict[str, int]]
@@ -71,31 +72,39 @@ class Orders:
 
 def counts(index: ObjectIndex, rows: Rows) -> Counts:
     """Objects per kind and class; those without a class stand under the name of their kind."""
+    words = len(index.classes) + 1  # none comes first
+    keys = index.columns["kind"][rows].astype(np.int16) * words + index.columns["class_code"][rows] - NO_WORD
+    table = np.bincount(keys, minlength=len(index.kinds) * words).reshape(-1, words).tolist()
     found: Counts = {}
-    for code, (kind, classes) in enumerate(zip(index.kinds, index.classes_of, strict=True)):
-        codes = index.columns["class_code"][rows[index.columns["kind"][rows] == code]]
-        found[kind] = {name: int(np.count_nonzero(codes == index.classes.index(name))) for name in classes}
-        untyped = int(np.count_nonzero(codes == NO_WORD))
+    for kind, classes, (untyped, *typed) in zip(index.kinds, index.classes_of, table, strict=True):
+        found[kind] = {name: typed[index.classes.index(name)] for name in classes}
         if untyped or not classes:
             found[kind][kind] = untyped
     return found
 
 
 def rows_in(index: ObjectIndex, corners: Sequence[Point] | None) -> Rows:
-    """Rows whose centroids lie in a convex polygon, or all."""
+    """Rows whose centroids lie in a convex polygon, or all; in the order of the file."""
     if corners is None:
         return np.arange(len(index))
     points = np.array(corners, np.float64)
+    slide = np.array([[0, 0], [0, index.height_px], [index.width_px, 0], [index.width_px, index.height_px]])
+    if np.all(_within(points, *slide.T)):
+        return np.arange(len(index))
     (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
     near = [grid.near((left, top, right, bottom)) for grid in index.grids]
     rows = np.concatenate([np.zeros(0, np.int64), *near])
-    x, y = index.columns["x"][rows], index.columns["y"][rows]
-    side = np.zeros((2, len(rows)), np.bool_)
+    return np.sort(rows[_within(points, index.columns["x"][rows], index.columns["y"][rows])])
+
+
+def _within(points: Column, x: Column, y: Column) -> npt.NDArray[np.bool_]:
+    """Whether places lie in a convex polygon, its border included."""
+    side = np.zeros((2, len(x)), np.bool_)
     for (x0, y0), (x1, y1) in zip(points, np.roll(points, -1, axis=0), strict=True):
         turn = (x1 - x0) * (y - y0) - (y1 - y0) * (x - x0)
         side[0] |= turn < 0
         side[1] |= turn > 0
-    return np.sort(rows[~(side[0] & side[1])])
+    return np.asarray(~(side[0] & side[1]))
 
 
 def row_facts(index: ObjectIndex, row: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from histocerb._version import __version__
 from histocerb.core.errors import SlideError
-from histocerb.core.tasks import TaskSpec
+from histocerb.core.tasks import TaskSpec, plural
 from histocerb.inference.atomic import whole_file
 from histocerb.inference.cohort.status import SlideState
 from histocerb.inference.manifest import Manifest
@@ -102,7 +102,7 @@ def _slide_row(cohort: Cohort, state: SlideState, shelf: SlideShelf) -> str:
     spec, folder = spec_of(manifest), cohort.folder(state.name)
     picture = _image(own_file(folder, OVERVIEW_FILE), _THUMBNAIL_PX, "", "thumb")
     link = f'<a href="{name}/{REPORT_FILE}">{name}</a>'
-    objects = "<br>".join(f"{sum(of.values()):,} {escape(kind)}" for kind, of in manifest.counts.items())
+    objects = "<br>".join(_number(kind, sum(of.values())) for kind, of in manifest.counts.items())
     typed = [task.kind for task in spec.objects if len(task.classes) > 1]
     mix = "".join(stacked(manifest.counts.get(kind, {})) for kind in typed)
     warnings, _ = _warnings(cohort, state.name, shelf)
@@ -112,6 +112,10 @@ def _slide_row(cohort: Cohort, state: SlideState, shelf: SlideShelf) -> str:
         f"<tr><th>{link}{notes}</th><td>{picture}</td><td>{manifest.tissue_area_mm2:.2f}</td>"
         f"<td>{objects}</td><td>{mix}</td><td>{tissue}</td></tr>"
     )
+
+
+def _number(kind: str, count: int) -> str:
+    return f"{count:,} {escape(kind if count == 1 else plural(kind))}"
 
 
 def _counts(manifest: Manifest, spec: TaskSpec) -> str:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import IO
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pc_csv
 import pyarrow.parquet as pq
+from fastapi.responses import StreamingResponse
 
+from histocerb.core.colours import Rgb, colour
+from histocerb.core.errors import UsageError
 from histocerb.core.qupath import write_features
+from histocerb.core.tasks import TaskSpec
 from histocerb.export.geojson import annotation_kinds
 from histocerb.inference.tables import OBJECTS_FILE
-from histocerb.web.index import Rows
+from histocerb.web.index import NO_WORD, ObjectIndex, Rows
 from histocerb.web.opened import Opened
 from histocerb.web.results import own_file
 
@@ -37,42 +42,73 @@ class Format(StrEnum):
         return "application/geo+json" if self is Format.GEOJSON else "text/csv"
 
 
-def of_kinds(opened: Opened, rows: Rows, kinds: Sequence[str] | None) -> Rows:
-    """The rows that are of these kinds; None: all."""
-    if kinds is None:
-        return rows
-    codes = np.array([opened.index.kind_code(kind) for kind in kinds], np.int8)
-    return rows[np.isin(opened.index.columns["kind"][rows], codes)]
-
-
-def written(opened: Opened, rows: Rows, form: Format) -> Iterator[bytes]:
-    """Rows as a file, in pieces; a large one waits on disk.
+def switched_on(index: ObjectIndex, rows: Rows, off: str | None) -> Rows:
+    """The rows whose kinds and classes are not switched off.
 
     Args:
-        opened: the result they are of.
-        rows: sorted.
-        form: GeoJSON as QuPath reads it, or CSV with the columns of the table.
+        index: the objects, with classes or with what became of them.
+        rows: of it.
+        off: `KIND` and `KIND/CLASS`, separated by commas; None: nothing.
+
+    Raises:
+        UsageError: There is no such kind or class.
     """
+    for kind, _, class_name in (word.partition("/") for word in (off or "").split(",") if word):
+        is_off = index.columns["kind"][rows] == index.kind_code(kind)
+        if class_name and class_name not in (*index.classes, kind):
+            raise UsageError(f"expected a class of {', '.join(index.classes)}, found {class_name!r}")
+        if class_name:
+            code = index.classes.index(class_name) if class_name in index.classes else NO_WORD
+            is_off &= index.columns["class_code"][rows] == code
+        rows = rows[~is_off]
+    return rows
+
+
+def of_result(opened: Opened, rows: Rows) -> Iterator[tuple[Rows, pa.RecordBatch]]:
+    """Sorted rows of a result, a row group at a time, with their numbers."""
+    bounds = opened.index.group_bounds
+    groups = np.searchsorted(bounds, rows, side="right") - 1
+    with pq.ParquetFile(own_file(opened.folder, OBJECTS_FILE)) as file:
+        for group in np.unique(groups).tolist():
+            own = rows[groups == group]
+            (batch,) = file.read_row_group(group).combine_chunks().to_batches()
+            yield own, batch.take(pa.array(own - bounds[group]))
+
+
+def as_geojson(
+    batches: Iterable[pa.RecordBatch], spec: TaskSpec, shade: Callable[[str], Rgb] = colour
+) -> Iterator[bytes]:
+    """Rows as QuPath reads them, in pieces; a large file waits on disk.
+
+    Args:
+        batches: rows of the object table.
+        spec: tasks of the model.
+        shade: colour of a class.
+    """
+    return _pieces(lambda file: write_features(batches, file, annotation_kinds(spec), shade))
+
+
+def as_csv(batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
+    """Rows as CSV with the columns of the table but outlines, in pieces; a large file waits on disk."""
+    return _pieces(lambda file: _write_csv(batches, file))
+
+
+def download(name: str, form: Format, pieces: Iterator[bytes]) -> StreamingResponse:
+    """An answer that the browser saves under the name of the slide."""
+    disposition = f"attachment; filename*=UTF-8''{quote(name)}.{form}"
+    headers = {"Content-Disposition": disposition}
+    return StreamingResponse(pieces, media_type=form.media_type, headers=headers)
+
+
+def _pieces(write: Callable[[IO[bytes]], object]) -> Iterator[bytes]:
     with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as file:
-        if form is Format.GEOJSON:
-            write_features(_batches(opened, rows), file, annotation_kinds(opened.spec))
-        else:
-            _write_csv(_batches(opened, rows), file)
+        write(file)
         file.seek(0)
         while piece := file.read(_CHUNK_BYTES):
             yield piece
 
 
-def _batches(opened: Opened, rows: Rows) -> Iterator[pa.RecordBatch]:
-    bounds = opened.index.group_bounds
-    groups = np.searchsorted(bounds, rows, side="right") - 1
-    with pq.ParquetFile(own_file(opened.folder, OBJECTS_FILE)) as file:
-        for group in np.unique(groups).tolist():
-            table = file.read_row_group(group)
-            yield from table.take(rows[groups == group] - bounds[group]).to_batches()
-
-
-def _write_csv(batches: Iterator[pa.RecordBatch], file: IO[bytes]) -> None:
+def _write_csv(batches: Iterable[pa.RecordBatch], file: IO[bytes]) -> None:
     header = True
     for batch in batches:
         table = pa.Table.from_batches([batch]).drop_columns(list(_WITHOUT))

@@ -31,7 +31,7 @@ def cohort(material: MaterialOf) -> dict[str, Any]:
 @router.get("/slides/{name}")
 def slide(desk: DeskOf, name: str) -> dict[str, Any]:
     """One slide: size, kinds, classes, colours, manifest."""
-    return slide_facts(desk.result(name), name, _problem(desk, name))
+    return slide_facts(desk.entry(name), name, _problem(desk, name))
 
 
 @router.get("/slides/{name}/thumbnail.jpg")

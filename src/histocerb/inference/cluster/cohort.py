@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from histocerb.core.errors import UsageError
 from histocerb.core.geometry import WindowGrid
 from histocerb.inference.cluster import tasks
 from histocerb.inference.cluster.ray_cluster import Cluster, outcomes
@@ -72,8 +73,14 @@ def segment_anywhere(
 
     Raises:
         OutputError: The results cannot be written.
-        UsageError: There is no such cluster, or a carried column is called like one of the summary.
+        UsageError: There is no such cluster, maps are to be kept in a store, or a carried column is called
+            like one of the summary.
     """
+    if settings.keep_maps and isinstance(where.out, RemoteFile):
+        raise UsageError(
+            f"expected results on a disk where maps are kept, found {where.out}; give --out a folder, or "
+            "leave out --keep-maps"
+        )
     if where.is_here and not any(isinstance(slide.path, RemoteFile) for slide in plan.todo):
         return segment_cohort(plan, model, results.folder, settings, watch)
     results.begin(plan, model, settings, "" if where.cluster is None else f"cluster {where.cluster.address}")

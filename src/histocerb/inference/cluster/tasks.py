@@ -27,6 +27,7 @@ from histocerb.inference.cluster.publish import HowToWork, finished, segment_int
 from histocerb.inference.cluster.source import remember_source, unchanged
 from histocerb.inference.cluster.store import Store
 from histocerb.inference.cohort.slides import CohortSlide
+from histocerb.inference.kept_maps import are_kept
 from histocerb.inference.lease import TERMS
 from histocerb.inference.ledger import Place as WindowPlace
 from histocerb.inference.manifest import RunningModel, describe
@@ -232,7 +233,11 @@ def _shards(slide: Slide, windows: int) -> list[Shard]:
 def _unchanged(job: Job) -> SlideResult | None:
     folder = job.out / job.slide.name
     manifest = None if job.overwrite else unchanged(job.slide, loaded(job.model), job.folder)
-    return None if manifest is None else SlideResult(folder, manifest, skipped=True)
+    if manifest is None:
+        return None
+    if job.settings.keep_maps and isinstance(folder, Path) and not are_kept(folder, manifest.key):
+        return None
+    return SlideResult(folder, manifest, skipped=True)
 
 
 def _finished(job: Job, key: str) -> SlideResult | None:
@@ -240,7 +245,8 @@ def _finished(job: Job, key: str) -> SlideResult | None:
     if isinstance(folder, RemoteFile):
         manifest = finished(Store(folder), key, overwrite=job.overwrite)
     else:
-        manifest = work.finished(folder, key, overwrite=job.overwrite)
+        keep_maps = job.settings.keep_maps
+        manifest = work.finished(folder, key, overwrite=job.overwrite, with_maps=keep_maps)
     return None if manifest is None else SlideResult(folder, manifest, skipped=True)
 
 
