@@ -81,10 +81,11 @@ class SlideRun:
         tiles = tracker.tiles()
 
         def tell(done: int) -> None:
-            self._tell(Stage.OBJECTS, done, len(tiles))
+            self._tell(Stage.TILES, done, len(tiles))
 
         with closing(ObjectFinder(self._model.spec, canvas, made)) as finder:
             self._predict(canvas, windows, tracker, finder, check)
+            tell(0)
             with self.clock.measure("objects"):
                 finder.finish(tiles, tell, self._settings.settling_threads)
             manifest = self._write(canvas, finder, begun, made)
@@ -165,12 +166,13 @@ class SlideRun:
         def progress(rows: int) -> None:
             nonlocal done
             done += rows
-            self._tell(Stage.TABLES, done, total)
+            self._tell(Stage.OBJECTS, done, total)
 
         def draw(rows: pa.Table) -> None:
             with self.clock.measure("overview"):
                 overview.draw(rows)
 
+        progress(0)
         return write_objects(path, found, progress, draw)
 
     def _seen(self, window: Window) -> None:
