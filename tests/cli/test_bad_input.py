@@ -58,6 +58,17 @@ def test_bad_slides_have_reasons_and_good_ones_results(cli, picture, tmp_path):
         assert not (tmp_path / "out" / name / "objects.parquet").exists()
 
 
+def test_a_library_that_reads_tiffs_adds_nothing_to_the_reason(cli, picture, tmp_path):
+    whole = tmp_path / "whole.tif"
+    with tifffile.TiffWriter(whole) as tiff:
+        for _ in range(3):
+            tiff.write(np.asarray(Image.open(picture)), tile=(64, 64))
+    (tmp_path / "cut.tif").write_bytes(whole.read_bytes()[: whole.stat().st_size // 5])
+    shown = cli("segment", tmp_path / "cut.tif", "--out", tmp_path / "out", "--mpp", 0.5)
+    assert "truncated" in _reasons(shown.out)["cut"]
+    assert "Tiff" not in shown.err
+
+
 def test_an_output_folder_that_cannot_be_is_one_sentence(cli, picture, tmp_path):
     (tmp_path / "taken").write_text("a file")
     shown = cli("segment", picture, "--out", tmp_path / "taken", "--mpp", 0.5)

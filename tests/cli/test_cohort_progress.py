@@ -45,7 +45,7 @@ def run(watch, slides):
     for slide in slides:
         tell = watch.begin(slide)
         tell("windows", 1, 2, 0.5)
-        tell("tables", 2, 2, 0.5)
+        tell("objects", 2, 2, 0.5)
         watch.end(outcome(slide, DONE))
 
 
@@ -67,11 +67,11 @@ def test_bars_over_all_and_of_the_current_slide(monkeypatch, capsys):
     with cohort_progress(SLIDES, Verbosity()) as watch:
         tell = watch.begin(SLIDES[0])
         tell("windows", 1, 2, 0.5)
-        tell("tables", 1, 2, 0.5)
+        tell("objects", 1, 2, 0.5)
         assert [task.description.split(",")[0] for task in watch._bars.tasks] == [
             "0 of 4 slides done",
             "a.svs: 1 of 2 windows",
-            "a.svs: 1 of 2 tables",
+            "a.svs: 1 of 2 objects",
         ]
         watch.end(outcome(SLIDES[0], DONE))
         (task,) = watch._bars.tasks

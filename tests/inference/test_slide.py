@@ -244,5 +244,10 @@ def test_progress_counts_up(model, image, tmp_path):
     segment_slide(small, model, tmp_path / "slide", progress=lambda *report: told.append(report))
     windows = [report for report in told if report[0] == "windows"]
     assert [report[1:3] for report in windows] == [(0, 2), (1, 2), (2, 2)]
-    assert told[-1][0] == "tables"
+    tiles = [report[1:3] for report in told if report[0] == "tiles"]
+    assert (tiles[0], tiles[-1]) == ((0, 1), (1, 1))
+    objects = [report[1:3] for report in told if report[0] == "objects"]
+    assert objects[0] == (0, objects[-1][1])
+    assert told[-1][0] == "objects"
+    assert told[-1][1] == told[-1][2] > 0
     assert told[-1][3] == pytest.approx(200 * WIDTH * 0.25e-6)

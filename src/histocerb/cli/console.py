@@ -53,6 +53,7 @@ def start_logging(chosen: Verbosity) -> None:
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr, force=True)
     if not chosen.debug:
         os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # our one sentence on a damaged file is enough
+        logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     level = logging.DEBUG if chosen.debug else logging.WARNING if chosen.bars else logging.INFO
     logging.getLogger("histocerb").setLevel(level)
 

@@ -22,7 +22,7 @@ from histocerb.slides.reader import Slide, working_mpp
 
 MANIFEST_FILE = "manifest.json"
 RUN_FILE = "run.json"
-_RESULT_FORMAT = 1
+_RESULT_FORMAT = 2
 """Raised when the same inputs give other bytes: older results and leftovers are then not taken up again."""
 
 _PACKAGES = ("numpy", "opencv-python-headless", "openvino", "pyarrow", "torch")

@@ -7,18 +7,18 @@ from typing import Protocol
 
 
 class Stage(StrEnum):
-    """What is being done."""
+    """What is being done, by what is counted: objects when they are written into tables."""
 
     WINDOWS = "windows"
+    TILES = "tiles"
     OBJECTS = "objects"
-    TABLES = "tables"
 
 
 class Progress(Protocol):
     """Told how far a slide is; called from several threads."""
 
     def __call__(self, stage: Stage, done: int, total: int, mm2: float) -> None:
-        """`done` of `total` windows, tiles or objects of the stage; `mm2` of the slide seen so far."""
+        """`done` of `total` units of the stage, told before this run has done any; `mm2` seen so far."""
         ...
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from histocerb.analysis.objects import Scale
 from histocerb.analysis.summary import Counts, densities, tissue_areas_mm2
@@ -20,7 +21,7 @@ from histocerb.inference import kept_maps
 from histocerb.inference.canvas import Canvas
 from histocerb.inference.found import ObjectFinder
 from histocerb.inference.manifest import Manifest, RunningModel
-from histocerb.inference.overview import OVERVIEW_FILE, write_overview
+from histocerb.inference.overview import OVERVIEW_FILE, Overview
 from histocerb.inference.pipeline import StageClock, Stages, WorkSettings, run_windows
 from histocerb.inference.progress import Progress, Stage
 from histocerb.inference.protocol import HeadMaps
@@ -81,10 +82,11 @@ class SlideRun:
         tiles = tracker.tiles()
 
         def tell(done: int) -> None:
-            self._tell(Stage.OBJECTS, done, len(tiles))
+            self._tell(Stage.TILES, done, len(tiles))
 
         with closing(ObjectFinder(self._model.spec, canvas, made)) as finder:
             self._predict(canvas, windows, tracker, finder, check)
+            tell(0)
             with self.clock.measure("objects"):
                 finder.finish(tiles, tell, self._settings.settling_threads)
             manifest = self._write(canvas, finder, begun, made)
@@ -153,24 +155,29 @@ class SlideRun:
         scale = Scale(self._slide.mpp, self._mpp)
         found = FoundObjects(spec, finder.spills, finder.containers, cells, scale)
         with self.clock.measure("tables"):
-            counts = self._write_objects(folder / OBJECTS_FILE, found)
             tissue = write_tissue(folder / TISSUE_FILE, found)
+            overview = Overview(self._slide, tissue, spec)
+            counts = self._write_objects(folder / OBJECTS_FILE, found, overview)
         with self.clock.measure("overview"):
-            objects = folder / OBJECTS_FILE
-            write_overview(folder / OVERVIEW_FILE, self._slide, objects, tissue, spec, counts)
+            overview.write(folder / OVERVIEW_FILE, counts)
         areas = tissue_areas_mm2(tissue, self._slide.mpp)
         return replace(begun, counts=counts, tissue_classes_mm2=areas)
 
-    def _write_objects(self, path: Path, found: FoundObjects) -> Counts:
+    def _write_objects(self, path: Path, found: FoundObjects, overview: Overview) -> Counts:
         total = sum(len(spill) for spill in found.spills.values())
         done = 0
 
         def progress(rows: int) -> None:
             nonlocal done
             done += rows
-            self._tell(Stage.TABLES, done, total)
+            self._tell(Stage.OBJECTS, done, total)
 
-        return write_objects(path, found, progress)
+        def draw(rows: pa.Table) -> None:
+            with self.clock.measure("overview"):
+                overview.draw(rows)
+
+        progress(0)
+        return write_objects(path, found, progress, draw)
 
     def _seen(self, window: Window) -> None:
         area = window.output.intersect(self._grid.bounds)

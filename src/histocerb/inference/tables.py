@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,13 +59,16 @@ class FoundObjects:
         return 1 + sum(len(self.spills[other.name]) for other in before)
 
 
-def write_objects(path: Path, found: FoundObjects, progress: Callable[[int], None]) -> Counts:
-    """Write `objects.parquet`: rows in the order of ids, memory bounded by a row group.
+def write_objects(
+    path: Path, found: FoundObjects, progress: Callable[[int], None], draw: Callable[[pa.Table], None]
+) -> Counts:
+    """Write `objects.parquet`: rows in the order of ids, memory bounded by a few row groups.
 
     Args:
         path: where it appears when it is whole.
         found: the objects.
         progress: called with the number of rows that were written since the last call.
+        draw: called with every row group, in their order, while others are made and written.
 
     Returns:
         Objects per kind and class.
@@ -83,12 +86,19 @@ def write_objects(path: Path, found: FoundObjects, progress: Callable[[int], Non
             write_statistics=statistics,
             use_dictionary=words,  # type: ignore[arg-type]  # the stubs know only bool
         ) as writer,
+        ThreadPoolExecutor(1, "histocerb-draw") as drawer,
     ):
+        drawn: Future[None] | None = None
         for task in found.spec.objects:
             for group in _ahead(_row_groups(found, task)):
+                if drawn is not None:
+                    drawn.result()
+                drawn = drawer.submit(draw, group)
                 writer.write_table(group, row_group_size=max(1, len(group)))
                 counts = add_counts(counts, count_objects(group))
                 progress(len(group))
+        if drawn is not None:
+            drawn.result()
     return counts
 
 
