@@ -80,7 +80,11 @@ def main(arguments: list[str]) -> None:
         found = put_aside(folder, wanted)
         objects, target = folder / "objects.parquet", folder / "export"
         print(f"{sum(len(spill) for spill in found.spills.values()):,} nuclei ({BLOCK_PX} px blocks)")
-        timed("objects.parquet", objects, lambda: write_objects(objects, found, lambda rows: None))
+        timed(
+            "objects.parquet",
+            objects,
+            lambda: write_objects(objects, found, lambda rows: None, lambda table: None),
+        )
         timed("GeoJSON", target, lambda: write_geojson(object_batches(objects), target, annotations))
         timed(
             f"GeoJSON, simplified by {SIMPLIFY_PX} px",

@@ -95,7 +95,7 @@ def make_result(out: Path, wanted: int) -> int:
         columns = 1 + max(cell[0] for spill in aside.spills.values() for cell in spill.cells())
         scale = Scale(WORKING_MPP, WORKING_MPP)
         found = replace(aside, scale=scale, cells=tissue_cells(columns))
-        counts = write_objects(folder / "objects.parquet", found, lambda rows: None)
+        counts = write_objects(folder / "objects.parquet", found, lambda rows: None, lambda table: None)
         write_tissue(folder / "tissue.parquet", found)
     side = columns * WINDOW_OUTPUT_PX
     write_tiff(Wallpaper(side, side), out / f"{NAME}.tif")
