@@ -87,7 +87,7 @@ def network_alone(network: Network, compute: Compute) -> None:
     side = WINDOW_OUTPUT_PX + 2 * MARGIN_PX
     image = PatternSlide(side, side).read(Region(0, 0, side, side), 0.5)
     torch.backends.cudnn.allow_tf32 = False
-    eager = network.to("cuda").to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    eager = network.to("cuda").to(memory_format=torch.contiguous_format)
     small = np.ascontiguousarray(image[:SIDE_PX, :SIDE_PX])
     window_maps(eager, small, "cuda")
     start = time.perf_counter()

@@ -124,7 +124,7 @@ class Server:
         command = [Path(sys.executable).with_name("histocerb"), "view", str(out), "--no-browser", *options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
-        self.link = re.search(r"http\S+", self.process.stdout.readline()).group(0)  # type: ignore[union-attr]
+        self.link = re.search(r"http\S+", self.process.stdout.readline()).group(0)
         self.base, self.token = self.link.split("/?token=")
         self.cookie = f"histocerb_{self.base.rsplit(':', 1)[1]}={self.token}"
 
@@ -144,7 +144,7 @@ class Server:
     def peak_mb(self) -> float:
         """Most memory that it has held."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) / 1024  # type: ignore[union-attr]
+        return int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) / 1024
 
 
 def measure_screens(server: Server, side: int) -> None:
@@ -213,19 +213,19 @@ def first_look(page: object, out: Path) -> tuple[float, float]:
     server = Server(out)
     try:
         begin = time.perf_counter()
-        page.goto(f"{server.link}#/slide/{NAME}", wait_until="commit")  # type: ignore[attr-defined]
-        page.wait_for_selector(SEEN)  # type: ignore[attr-defined]
+        page.goto(f"{server.link}#/slide/{NAME}", wait_until="commit")
+        page.wait_for_selector(SEEN)
         seen = time.perf_counter() - begin
-        page.wait_for_selector(COMPLETE)  # type: ignore[attr-defined]
+        page.wait_for_selector(COMPLETE)
         return seen, time.perf_counter() - begin
     finally:
-        page.close()  # type: ignore[attr-defined]
+        page.close()
         server.end()
 
 
 def drag(page: object) -> None:
     """Pull the slide about for some seconds."""
-    mouse = page.mouse  # type: ignore[attr-defined]
+    mouse = page.mouse
     mouse.move(700, 450)
     mouse.down()
     begin = time.perf_counter()
@@ -238,8 +238,8 @@ def zoom(page: object) -> None:
     """Turn the wheel in and out for some seconds."""
     begin = time.perf_counter()
     while (passed := time.perf_counter() - begin) < MOVING_S:
-        page.mouse.wheel(0, -100 if passed % 2 < 1 else 100)  # type: ignore[attr-defined]
-        page.wait_for_timeout(80)  # type: ignore[attr-defined]
+        page.mouse.wheel(0, -100 if passed % 2 < 1 else 100)
+        page.wait_for_timeout(80)
 
 
 def main(arguments: list[str]) -> None:

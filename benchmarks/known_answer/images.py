@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from benchmarks.known_answer.drawing import filled, mark, noise, scanned
@@ -59,7 +61,7 @@ def make_patch(seed: int) -> Sample:
     )
 
 
-def _labels(things: list[Gland] | list[Nucleus], side_px: int) -> ObjectLabels:
+def _labels(things: Sequence[Gland | Nucleus], side_px: int) -> ObjectLabels:
     """Ids from 1; what lies outside the picture has no class."""
     ids = np.zeros((side_px, side_px), np.int32)
     for number, thing in enumerate(things, start=1):
