@@ -24,6 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.bench_export import put_aside
 from histocerb.analysis.objects import Scale
@@ -182,8 +183,6 @@ def measure_comparison(out: Path) -> None:
 
 def measure_pages(out: Path, server: Server, side: int) -> None:
     """First picture, and frames a second while the slide is dragged and zoomed."""
-    from playwright.sync_api import sync_playwright
-
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
@@ -208,7 +207,7 @@ def measure_pages(out: Path, server: Server, side: int) -> None:
         browser.close()
 
 
-def first_look(page: object, out: Path) -> tuple[float, float]:
+def first_look(page: Page, out: Path) -> tuple[float, float]:
     """Seconds until a server that has just started shows the whole slide: first, and complete."""
     server = Server(out)
     try:
@@ -223,7 +222,7 @@ def first_look(page: object, out: Path) -> tuple[float, float]:
         server.end()
 
 
-def drag(page: object) -> None:
+def drag(page: Page) -> None:
     """Pull the slide about for some seconds."""
     mouse = page.mouse
     mouse.move(700, 450)
@@ -234,7 +233,7 @@ def drag(page: object) -> None:
     mouse.up()
 
 
-def zoom(page: object) -> None:
+def zoom(page: Page) -> None:
     """Turn the wheel in and out for some seconds."""
     begin = time.perf_counter()
     while (passed := time.perf_counter() - begin) < MOVING_S:
