@@ -16,8 +16,9 @@ from histocerb.core.tasks import WORKING_MPP
 def resample(sample: Sample, mpp: float = WORKING_MPP) -> Sample:
     """The sample at `mpp`; pixel corners at the origin stay where they are.
 
-    Images are averaged over the area of the new pixels (made larger: linear); ids are those at the centres of
-    the new pixels; boxes are scaled. Objects too small to have such a pixel vanish, with their classes.
+    Images are averaged over the area of the new pixels (made larger: linear); ids are those that cover most
+    of the new pixels (`resample_ids`); boxes are scaled. Objects too small to have such a pixel vanish, with
+    their classes.
 
     Raises:
         DataError: `sample.mpp` is not a length.
@@ -47,12 +48,31 @@ def resample_image(image: npt.NDArray[np.uint8], shape: tuple[int, int]) -> npt.
 
 
 def resample_ids(ids: npt.NDArray[np.int32], shape: tuple[int, int]) -> npt.NDArray[np.int32]:
-    """H x W ids at `shape`: the id under the centre of each new pixel."""
+    """H x W ids at `shape`: what covers most of each new pixel, as far as a grid of points in it tells.
+
+    There are as many points per side as old pixels in a new one, rounded: where that is a whole number, every
+    old pixel has one. (The centre alone, at half the resolution, lies on the corner of four old pixels:
+    taking one of them moves all objects by a quarter of a new pixel.) Of ids that cover the same, that of the
+    first point is taken, or of the last, in turns as on a chessboard, so that no object grows or moves.
+    """
+    points = [max(1, round(old / new)) for new, old in zip(shape, ids.shape, strict=True)]
     rows, columns = (
-        ((np.arange(new) + 0.5) * old / new).astype(np.intp)
-        for new, old in zip(shape, ids.shape, strict=True)
+        ((np.arange(new * n) + 0.5) * old / (new * n)).astype(np.intp)
+        for new, old, n in zip(shape, ids.shape, points, strict=True)
     )
-    return np.asarray(ids[rows[:, None], columns])
+    samples = ids[rows[:, None], columns].reshape(shape[0], points[0], shape[1], points[1])
+    at_point = samples.transpose(1, 3, 0, 2).reshape(-1, *shape)
+    return _most_frequent(at_point)
+
+
+def _most_frequent(samples: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """The most frequent of N x H x W values at each place, H x W; see `resample_ids` for ties."""
+    count = len(samples)
+    votes = np.stack([(samples == one).sum(0) for one in samples])
+    even = np.add.outer(np.arange(samples.shape[1]), np.arange(samples.shape[2])) % 2 == 0
+    turn = np.arange(count)[:, None, None]
+    chosen = (votes * count + np.where(even, count - 1 - turn, turn)).argmax(0)
+    return np.take_along_axis(samples, chosen[None], 0)[0]
 
 
 def _resample_labels(labels: ObjectLabels, shape: tuple[int, int]) -> ObjectLabels:
