@@ -72,7 +72,7 @@ def _most_frequent(samples: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     even = np.add.outer(np.arange(samples.shape[1]), np.arange(samples.shape[2])) % 2 == 0
     turn = np.arange(count)[:, None, None]
     chosen = (votes * count + np.where(even, count - 1 - turn, turn)).argmax(0)
-    return np.take_along_axis(samples, chosen[None], 0)[0]
+    return np.asarray(np.take_along_axis(samples, chosen[None], 0)[0], np.int32)
 
 
 def _resample_labels(labels: ObjectLabels, shape: tuple[int, int]) -> ObjectLabels:
