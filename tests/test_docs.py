@@ -134,11 +134,6 @@ def test_configurations_are_valid(page, block):
     assert TypeAdapter(model).validate_python(document).name
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda path: path.name)
-def test_shipped_configurations_are_valid(path):
-    assert TypeAdapter(TrainConfig).validate_python(tomllib.loads(text_of(path))).stages
-
-
 @pytest.mark.parametrize(("page", "block"), all_blocks("python"))
 def test_python_parses_and_uses_public_names(page, block):
     tree = ast.parse(block)
