@@ -13,7 +13,7 @@ from histocerb.models.checkpoint import Checkpoint, load_checkpoint
 from histocerb.models.config import NETWORKS, NetworkConfig
 from histocerb.models.network import Network
 from histocerb.models.pretrained import load_encoder
-from histocerb.training.config import PostprocChange, TrainConfig
+from histocerb.training.config import PostprocChange, TrainConfig, trained_heads
 
 
 def first_network(config: TrainConfig) -> Network:
@@ -55,8 +55,8 @@ def run_spec(config: TrainConfig, started: TaskSpec | None = None) -> TaskSpec:
         raise UsageError(f"there is no task preset {config.tasks!r}; known are {', '.join(PRESETS)}")
     spec = PRESETS[config.tasks]
     known = {head.name: head for head in spec.heads}
-    trained = [name for stage in config.stages for name in stage.heads]
-    for name in (*config.loss_weights, *trained):
+    trained = trained_heads(config)
+    for name in (*config.loss_weights, *sorted(trained)):
         if name not in known:
             raise UsageError(f"there is no head {name!r}; {spec.name} has {', '.join(known)}")
     kept = started.heads if started else ()
