@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from histocerb.core.errors import UsageError
 from histocerb.models.config import NETWORKS, STRIDE, EncoderConfig, NetworkConfig
+from histocerb.models.efficientnet import InvertedResidual
 from histocerb.models.encoder import make_encoder
 
 LITE0 = NETWORKS["lite0"].encoder
@@ -183,3 +184,22 @@ def test_impossible_networks_are_refused() -> None:
         NetworkConfig(decoder_widths=(64, 64, 64))
     with pytest.raises(UsageError, match="decoder widths must be multiples of 16, got 40"):
         NetworkConfig(decoder_widths=(64, 64, 40, 64))
+
+
+@pytest.mark.parametrize("shape", [(6, 8), (5, 8), (6, 7)])
+def test_dilated_blocks_say_and_learn_the_same_in_training(shape: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    block = InvertedResidual(8, 8, 5, dilation=2).train()
+    given = torch.randn(2, 8, *shape).to(memory_format=torch.channels_last)
+    out = block(given)
+    out.square().sum().backward()
+    gradient = block.conv_dw.weight.grad
+    inner = F.relu6(block.bn1(block.conv_pw(given)))
+    weight = block.conv_dw.weight.detach().clone().requires_grad_()
+    plain = F.conv2d(inner, weight, padding=4, dilation=2, groups=48)
+    expected = block.bn3(block.conv_pwl(F.relu6(block.bn2(plain)))) + given
+    expected.square().sum().backward()
+    assert gradient is not None
+    assert weight.grad is not None
+    torch.testing.assert_close(out, expected)
+    torch.testing.assert_close(gradient, weight.grad, rtol=1e-3, atol=1e-3)

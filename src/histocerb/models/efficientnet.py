@@ -79,7 +79,7 @@ class InvertedResidual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """N x in x H x W to N x channels x H/stride x W/stride."""
         inner = F.relu6(self.bn1(self.conv_pw(x)))
-        inner = F.relu6(self.bn2(self.conv_dw(inner)))
+        inner = F.relu6(self.bn2(_convolved(self.conv_dw, inner)))
         out: Tensor = self.bn3(self.conv_pwl(inner))
         return out + x if self.shortcut else out
 
@@ -126,3 +126,21 @@ def _blocks(channels: int, group: Group) -> nn.Sequential:
 def _depthwise(channels: int, kernel: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
     padding = dilation * (kernel // 2)
     return nn.Conv2d(channels, channels, kernel, stride, padding, dilation, channels, bias=False)
+
+
+def _convolved(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """The convolution; dilated by 2, in training, one without dilation on every second row and column.
+
+    The values are the same, the gradient takes a quarter of the time: libraries have no fast one of dilated
+    depthwise convolutions.
+    """
+    count, channels, height, width = x.shape
+    if conv.dilation != (2, 2) or not conv.training or height % 2 or width % 2:
+        out: Tensor = conv(x)
+        return out
+    rows = x.permute(0, 2, 3, 1).reshape(count, height // 2, 2, width // 2, 2, channels)
+    parts = rows.permute(0, 2, 4, 1, 3, 5).reshape(count * 4, height // 2, width // 2, channels)
+    padding = conv.kernel_size[0] // 2
+    parts = F.conv2d(parts.permute(0, 3, 1, 2), conv.weight, padding=padding, groups=channels)
+    rows = parts.permute(0, 2, 3, 1).reshape(count, 2, 2, height // 2, width // 2, channels)
+    return rows.permute(0, 3, 1, 4, 2, 5).reshape(count, height, width, channels).permute(0, 3, 1, 2)
