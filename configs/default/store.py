@@ -1,28 +1,55 @@
-"""The store that the default model is trained on, made in one command.
+"""The two stores that the default model is trained on, made in one command.
 
     python configs/default/store.py DATA stores/default
 
-DATA holds `glas` (the GlaS training images) and `consep-train` (the CoNSeP training images) as published.
+The second, `stores/default-tissue`, is the first with real tissue cells, of the patients of the glands.
+
+DATA holds `glas` (the GlaS training images) and `consep-train` (the CoNSeP training images) as published, and
+`glas-goblet` (masks of goblet cells on some of the GlaS images). `tissue-tiles` (tiles of CRC-VAL-HE-7K) are
+for testing alone.
 """
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
-from histocerb.data.convert import Conversion, convert
+from lumen_hints import with_lumina
+from tissue_hints import NAME as HINTS_NAME
+from tissue_hints import tissue_hints
+
+from histocerb.data.convert import Conversion, convert, split_store
 from histocerb.data.sources import DATA_SETS
-from histocerb.data.sources.entry import ReadOptions
+from histocerb.data.sources.entry import Entry, ReadOptions
 from histocerb.data.sources.synth import NAME, TISSUE_NAME, synth, synth_tissue
+from histocerb.data.splits import SplitParams
 
 
 def main(data: Path, out: Path) -> None:
     """Convert the real sources, then draw the synthetic ones."""
-    for name, folder in (("glas", data / "glas"), ("consep", data / "consep-train")):
-        found = DATA_SETS[name]
-        convert(found.read(folder, ReadOptions()), out, Conversion(name, folder, found.licence, workers=2))
+    glas = [with_lumina(entry, data / "glas-goblet") for entry in _entries("glas", data / "glas")]
+    _add("glas", data / "glas", glas, out)
+    _add("consep", data / "consep-train", _entries("consep", data / "consep-train"), out)
     convert(synth(64, 1024, seed=1000), out, Conversion(NAME, workers=2))
     convert(synth_tissue(150, seed=5000, per_slide=5), out, Conversion(TISSUE_NAME))
+    _with_tissue(data, glas, shutil.copytree(out, out.with_name(f"{out.name}-tissue"), dirs_exist_ok=True))
+
+
+def _with_tissue(data: Path, glas: list[Entry], out: Path) -> None:
+    cells = list(tissue_hints(glas, data / "glas" / "Grade.csv"))
+    convert(cells, out, Conversion(HINTS_NAME, data / "glas", DATA_SETS["glas"].licence))
+    tiles = "crc-val-he-7k"
+    _add(tiles, data / "tissue-tiles", _entries(tiles, data / "tissue-tiles"), out)
+    split_store(out, SplitParams(external=(tiles,)))
+
+
+def _entries(name: str, folder: Path) -> list[Entry]:
+    return DATA_SETS[name].read(folder, ReadOptions())
+
+
+def _add(name: str, folder: Path, entries: list[Entry], out: Path) -> None:
+    convert(entries, out, Conversion(name, folder, DATA_SETS[name].licence, workers=2))
 
 
 if __name__ == "__main__":
