@@ -1,8 +1,10 @@
 """Writes the card of the default model: every figure from an evaluation report and the model's own facts.
 
-cp runs/default/model/* src/histocerb/models/weights/default/
-histocerb evaluate --model default --data stores/default --split valid --out report.json
-python configs/default/card.py report.json stores/default src/histocerb/models/weights/default
+W=src/histocerb/models/weights/default
+cp runs/default-tissue/model/* $W
+histocerb evaluate --model default --data stores/default-tissue --split valid --out report.json
+histocerb evaluate --model default --data stores/default-tissue --split external --out tiles.json
+python configs/default/card.py report.json tiles.json stores/default-tissue $W
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from histocerb.data.store import Store
 TEMPLATE = Path(__file__).with_suffix(".md")
 CARD = "MODEL_CARD.md"
 TERMS = "research use only (GlaS: no commercial use)"
-HOURS = 3
+HOURS = 2
 """Time of the whole run on the machine that the card names."""
 
 
@@ -48,7 +50,21 @@ def calibration_rows(fits: dict[str, dict[str, float]]) -> str:
     )
 
 
-def card(report: dict[str, Any], store: Store, model: Path) -> str:
+def tissue_table(found: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Columns, rows and last row of the table of tissue."""
+    names = list(next(iter(found.values()))["f1"])
+    rows = []
+    for name in names:
+        values = (tissue["f1"].get(name) for tissue in found.values())
+        rows.append(f"| {name} | " + " | ".join("" if x is None else f"{x:.2f}" for x in values) + " |")
+    return {
+        "tissue_columns": " | ".join(f"{source} ({tissue['images']})" for source, tissue in found.items()),
+        "tissue": "\n".join(rows),
+        "tissue_accuracy": " | ".join(f"{tissue['accuracy']['mean']:.2f}" for tissue in found.values()),
+    }
+
+
+def card(report: dict[str, Any], tiles: dict[str, Any], store: Store, model: Path) -> str:
     """The whole card."""
     summary = report["summary"]
     samples = Counter((record.source, record.split) for record in store.records)
@@ -59,13 +75,15 @@ def card(report: dict[str, Any], store: Store, model: Path) -> str:
         for task, found in tasks.items()
         if "dice" in found
     ]
-    tissue = summary["synth-tissue"]["tissue"]
+    tissue = {source: summary[source]["tissue"] for source in ("synth-tissue", "glas-tissue")}
+    tissue["crc-val-he-7k"] = tiles["summary"]["crc-val-he-7k"]["tissue"]
+    lumina = Counter(r.split for r in store.records if r.source == "glas" and r.label("lumen"))
     merged = summary["consep"]["nuclei"]["types"]
     facts = json.loads((model / "spec.json").read_text(encoding="utf-8"))["facts"]
     rows = [row for row in report["images"] if row["source"] == "consep"]
     values: dict[str, Any] = {
         source: f"{samples[source, 'train']} / {samples[source, 'valid']}"
-        for source in ("glas", "consep", "synth", "synth-tissue")
+        for source in ("glas", "consep", "synth", "synth-tissue", "glas-tissue")
     }
     values |= {
         "sha256": hashlib.sha256((model / "weights.safetensors").read_bytes()).hexdigest(),
@@ -73,10 +91,9 @@ def card(report: dict[str, Any], store: Store, model: Path) -> str:
         "hours": HOURS,
         "objects": "\n".join(objects),
         "consep_pq": ", ".join(f"{row['tasks']['nuclei']['pq']:.2f}" for row in rows),
-        "tissue_n": tissue["images"],
-        "tissue_accuracy": tissue["accuracy"]["mean"],
-        "tissue_mf1": tissue["mf1"]["mean"],
-        "tissue": f1_rows(tissue["f1"]),
+        "lumina": f"{lumina['train']} / {lumina['valid']}",
+        "tiles": samples["crc-val-he-7k", "external"],
+        **tissue_table(tissue),
         "nuclei": f1_rows(summary["synth"]["nuclei"]["types"]["f1"]),
         "merged": ", ".join(f"{name} {value:.2f}" for name, value in merged["f1"].items()),
         "calibration": calibration_rows(facts["calibration"]),
@@ -87,13 +104,13 @@ def card(report: dict[str, Any], store: Store, model: Path) -> str:
 
 def main() -> None:
     """Read the report, write the card beside the weights, and the terms into the facts of the model."""
-    report, store, model = map(Path, sys.argv[1:4])
-    document = json.loads(report.read_text(encoding="utf-8"))
+    store, model = map(Path, sys.argv[3:5])
+    report, tiles = (json.loads(Path(path).read_text(encoding="utf-8")) for path in sys.argv[1:3])
     spec = model / "spec.json"
     found = json.loads(spec.read_text(encoding="utf-8"))
     found["facts"] |= {"terms": TERMS, "card": CARD}
     spec.write_text(json.dumps(found, indent=1), encoding="utf-8")
-    (model / CARD).write_text(card(document, Store(store), model), encoding="utf-8")
+    (model / CARD).write_text(card(report, tiles, Store(store), model), encoding="utf-8")
 
 
 if __name__ == "__main__":
