@@ -1,7 +1,7 @@
 """How easily synthetic crops are told from real ones: the accuracy of a classifier of colours and textures.
 
 A logistic regression learns from crops of the training images of a store, source `synth` against all other
-sources with objects, and is asked about crops of its validation images, as they are and as training shows them.
+sources with objects, and is asked about crops of validation images, as they are and as training shows them.
 Half of the crops are synthetic: 0.5 is a coin's toss, 1.0 never fooled.
 
     python -m benchmarks.bench_realism STORE RUN.toml [--crops N]
@@ -10,6 +10,7 @@ Half of the crops are synthetic: 0.5 is a coin's toss, 1.0 never fooled.
 from __future__ import annotations
 
 import argparse
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def features(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     colours = np.percentile(flat, (1, 10, 25, 50, 75, 90, 99), axis=0).ravel()
     spread = np.cov(flat.T)[np.triu_indices(3)]
     blurred = [density, *(cv2.GaussianBlur(density, (0, 0), scale) for scale in SCALES_PX)]
-    bands = [fine - coarse for fine, coarse in zip(blurred[:-1], blurred[1:], strict=True)]
+    bands = [fine - coarse for fine, coarse in pairwise(blurred)]
     contrast = [np.log([band.std() + 1e-4 for band in np.moveaxis(part, -1, 0)]) for part in bands]
     peaks = [((part / (part.std() + 1e-4)) ** 4).mean((0, 1)) ** 0.25 for part in bands]
     return np.concatenate([colours, spread, *contrast, *peaks]).astype(np.float32)
