@@ -74,10 +74,10 @@ def accuracy(store: Store, count: int, augment: AugmentParams) -> float:
         logits = known @ weights[1:] + weights[0]
         value = torch.nn.functional.binary_cross_entropy_with_logits(logits, kinds)
         value = value + 1e-3 * weights[1:].square().sum()
-        value.backward()
+        value.backward()  # type: ignore[no-untyped-call]
         return value
 
-    optimizer.step(loss)
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         said = asked @ weights[1:] + weights[0] > 0
     return float((said == truth.bool()).float().mean())
