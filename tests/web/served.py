@@ -52,7 +52,7 @@ def start(folder, **options):
     ready = threading.Event()
     thread = threading.Thread(target=served.run, args=(lambda link: ready.set(),), daemon=True)
     thread.start()
-    assert ready.wait(20)
+    assert ready.wait(60)
 
     def stop():
         served.stop()
