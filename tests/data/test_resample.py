@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from histocerb.core.errors import DataError
@@ -78,6 +78,7 @@ def test_most_of_a_pixel_wins() -> None:
 
 
 @given(st.integers(3, 40), st.integers(3, 40), st.integers(3, 90), st.integers(3, 90))
+@example(13, 3, 3, 4)
 @settings(max_examples=30, deadline=None)
 def test_image_and_ids_are_on_one_grid(h: int, w: int, new_h: int, new_w: int) -> None:
     """A ramp drawn into both: an id is the ramp somewhere in the new pixel."""

@@ -41,8 +41,11 @@ def resample(sample: Sample, mpp: float = WORKING_MPP) -> Sample:
 
 
 def resample_image(image: npt.NDArray[np.uint8], shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """H x W x 3 uint8 image at `shape` (rows, columns)."""
-    smaller = shape[0] < image.shape[0]
+    """H x W x 3 uint8 image at `shape` (rows, columns).
+
+    Areas are averaged only where no side grows: OpenCV's way to do so moves an image of which one side does.
+    """
+    smaller = shape[0] <= image.shape[0] and shape[1] <= image.shape[1]
     method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, shape[::-1], interpolation=method), np.uint8)
 
