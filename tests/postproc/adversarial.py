@@ -107,11 +107,12 @@ def head_maps(case, spec: TaskSpec):
     return maps
 
 
-def small_spec(gland_px=40, lumen_px=9, element_px=11, downsample=0.5) -> TaskSpec:
-    """The paper's tasks for objects of a few pixels."""
+def small_spec(gland_px=40, lumen_px=9, element_px=11, downsample=0.5, markers=None) -> TaskSpec:
+    """The paper's tasks for small objects; glands and lumina divided among `markers` (threshold, px)."""
+    split = {"marker_threshold": markers[0], "min_marker_px": markers[1]} if markers else {}
     change = {
-        "gland": {"min_area_px": gland_px, "element_px": element_px, "downsample": downsample},
-        "lumen": {"min_area_px": lumen_px},
+        "gland": {"min_area_px": gland_px, "element_px": element_px, "downsample": downsample} | split,
+        "lumen": {"min_area_px": lumen_px} | split,
     }
     tasks = tuple(
         replace(task, postproc=replace(task.postproc, **change.get(task.name, {}))) if task.postproc else task

@@ -116,12 +116,24 @@ def grown(seeds, kernel):
     return [largest_piece(owner == k) for k in range(len(seeds))]
 
 
+def divided(seed, inside, params):
+    """A seed, or its parts where it holds several markers."""
+    least = params.min_marker_px * params.downsample**2
+    found = large(seed & (inside / 255 > params.marker_threshold), least)
+    if params.marker_threshold <= params.threshold or len(found) < 2:
+        return [seed]
+    markers = sum(k * one.astype(np.int32) for k, one in enumerate(found, 1))
+    flooded = watershed(markers, seed, inside)
+    return [flooded == k for k in range(1, len(found) + 1)]
+
+
 def glands(inside, contour, params, container=None):
     """Label map of objects by growth."""
     shape, ds = inside.shape, params.downsample
     least = params.min_area_px * ds**2
     fg = inside / 255 - (contour / 255 > params.contour_threshold) > params.threshold
-    seeds = large(fg, least)
+    seeds = [part for seed in large(fg, least) for part in divided(seed, inside, params)]
+    seeds.sort(key=lambda one: np.flatnonzero(one)[0])
     if not seeds:
         return np.zeros(shape, np.int32)
     size = max(1, int((params.element_px - 1) * ds))

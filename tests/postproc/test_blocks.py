@@ -16,6 +16,7 @@ from histocerb.postproc.segmenter import find_objects
 from histocerb.postproc.table import Frame
 
 SPEC = small_spec()
+SPECS = SPEC, small_spec(20, 9, markers=(0.7, 8))
 SHAPES = ((1, 50), (70, 3), (64, 64), (75, 90), (101, 58))
 
 
@@ -41,7 +42,7 @@ def whole(maps: TaskMaps, task, shape) -> InstanceTable:
     return find_objects(maps, task, Frame(shape[1], shape[0], factor(task.postproc)))
 
 
-def all_cases(case, spec=SPEC):
+def all_cases(case, spec):
     """Per task its maps, lumina within a random container."""
     maps, shape = head_maps(case, spec), case[2]
     container = np.random.default_rng(case[1]).random(shape) < 0.97
@@ -71,11 +72,11 @@ def cut(bounds: Region, rng, least=1) -> list[Region]:
     return cut(first, rng, least) + cut(second, rng, least)
 
 
-@settings(max_examples=15, deadline=None)
-@given(cases(SHAPES), st.integers(3, 60), st.randoms(use_true_random=False))
-def test_square_tiles_in_any_order_equal_the_whole(case, side, random):
+@settings(max_examples=25, deadline=None)
+@given(cases(SHAPES), st.sampled_from(SPECS), st.integers(3, 60), st.randoms(use_true_random=False))
+def test_square_tiles_in_any_order_equal_the_whole(case, spec, side, random):
     shape = case[2]
-    for task, maps in all_cases(case):
+    for task, maps in all_cases(case, spec):
         stitcher = Stitcher(task, shape[::-1], Source(maps))
         order = list(tiles(Region(0, 0, shape[1], shape[0]), side))
         random.shuffle(order)
@@ -85,11 +86,11 @@ def test_square_tiles_in_any_order_equal_the_whole(case, side, random):
         assert not any(len(array) for array in stitcher.state().values())
 
 
-@settings(max_examples=15, deadline=None)
-@given(cases(SHAPES), st.integers(0, 2**32 - 1), st.integers(3, 12))
-def test_any_partition_with_restarts_and_without_empty_tiles_equals_the_whole(case, seed, least):
+@settings(max_examples=25, deadline=None)
+@given(cases(SHAPES), st.sampled_from(SPECS), st.integers(0, 2**32 - 1), st.integers(3, 12))
+def test_any_partition_with_restarts_and_without_empty_tiles_equals_the_whole(case, spec, seed, least):
     shape, rng = case[2], np.random.default_rng(seed)
-    for task, maps in all_cases(case):
+    for task, maps in all_cases(case, spec):
         order = cut(Region(0, 0, shape[1], shape[0]), rng, least)
         rng.shuffle(order)
         stitcher, found = Stitcher(task, shape[::-1], Source(maps)), []

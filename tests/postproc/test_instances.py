@@ -13,7 +13,8 @@ from histocerb.core.tasks import CERBERUS
 from histocerb.postproc import instances, postprocess
 from histocerb.postproc.blocks import Stitcher
 
-SPECS = (small_spec(), small_spec(1, 1, 7, 1.0), small_spec(200, 20, 3, 0.5), CERBERUS)
+DIVIDED = small_spec(20, 9, markers=(0.7, 8)), small_spec(40, 4, 5, 1.0, markers=(0.9, 2))
+SPECS = (small_spec(), small_spec(1, 1, 7, 1.0), small_spec(200, 20, 3, 0.5), *DIVIDED, CERBERUS)
 
 
 def compare(table, inside, contour, types, task, container=None):
@@ -30,7 +31,7 @@ def compare(table, inside, contour, types, task, container=None):
     return full > 0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(cases(), st.sampled_from(SPECS))
 def test_equals_the_slow_reference(case, spec):
     maps = head_maps(case, spec)

@@ -8,8 +8,9 @@ from skimage.segmentation import watershed
 
 from histocerb.core.tasks import CERBERUS
 from histocerb.postproc.components import components
+from histocerb.postproc.flood import flooded
 from histocerb.postproc.maps import TaskMaps
-from histocerb.postproc.watershed import _flooded, label_objects
+from histocerb.postproc.watershed import label_objects
 
 NUCLEI = CERBERUS.task("nuclei").postproc
 
@@ -28,7 +29,7 @@ def test_flooding_equals_scikit_image(case, density):
     markers, count = components(seeds)
     expected = watershed(-inside.astype(int), markers, mask=within) if count else np.zeros(shape)
     parts, number = components(within)
-    np.testing.assert_array_equal(_flooded(markers.copy(), parts, inside, number), expected)
+    np.testing.assert_array_equal(flooded(markers.copy(), parts, inside, number), expected)
 
 
 def discs(*centres, shape=(24, 40), radius=7.0):

@@ -66,8 +66,9 @@ class PostprocParams:
     min_area_px: int
     """Smaller components are dropped."""
     min_marker_px: int = 0
-    """Smaller markers are dropped (watershed only)."""
+    """Smaller markers are dropped."""
     marker_threshold: float = 0.5
+    """On inside, for markers; grow has none where it is not above `threshold`."""
     contour_threshold: float = 0.5
     element_px: int = 3
     """Diameter of the ellipse by which targets were eroded."""

@@ -79,8 +79,9 @@ class PostprocChange:
     Attributes:
         threshold: on inside + contour (nuclei), or on inside without contour (glands, lumina).
         min_area_px: smaller components are dropped.
-        min_marker_px: smaller markers are dropped (nuclei).
-        marker_threshold: on inside, for the markers (nuclei).
+        min_marker_px: smaller markers are dropped.
+        marker_threshold: on inside, for the markers; glands and lumina that hold several are divided where it
+            is above `threshold`.
     """
 
     threshold: float | None = Field(default=None, gt=0, lt=1)
