@@ -1,10 +1,8 @@
 """Writes the card of the default model: every figure from an evaluation report and the model's own facts.
 
-W=src/histocerb/models/weights/default
-cp runs/default-tissue/model/* $W
-histocerb evaluate --model default --data stores/default-tissue --split valid --out report.json
-histocerb evaluate --model default --data stores/default-tissue --split external --out tiles.json
-python configs/default/card.py report.json tiles.json stores/default-tissue $W
+    python configs/default/card.py VALID.json EXTERNAL.json STORE MODEL
+
+The two reports are of `histocerb evaluate` on those splits; `make.sh` makes both.
 """
 
 from __future__ import annotations
@@ -21,7 +19,7 @@ from histocerb.data.store import Store
 TEMPLATE = Path(__file__).with_suffix(".md")
 CARD = "MODEL_CARD.md"
 TERMS = "research use only (GlaS: no commercial use)"
-HOURS = 2
+HOURS = 3.5
 """Time of the whole run on the machine that the card names."""
 
 

@@ -25,32 +25,6 @@ _MOST_OBJECTS = 2_000_000
 
 
 @dataclass(frozen=True)
-class Opened:
-    """A result that is being looked at.
-
-    Attributes:
-        stamp: changes when the result does.
-        manifest: what its folder says.
-        folder: where it is.
-        index: its objects.
-        outlines: of the objects.
-        orders: sorted rows.
-    """
-
-    stamp: str
-    manifest: Manifest
-    folder: Path
-    index: ObjectIndex
-    outlines: OutlineReader
-    orders: Orders = field(compare=False)
-
-    @property
-    def spec(self) -> TaskSpec:
-        """Tasks of the model."""
-        return self.index.spec
-
-
-@dataclass(frozen=True)
 class Entry:
     """A result before its objects are read.
 
@@ -63,6 +37,26 @@ class Entry:
     stamp: str
     manifest: Manifest
     folder: Path
+
+
+@dataclass(frozen=True)
+class Opened(Entry):
+    """A result that is being looked at.
+
+    Attributes:
+        index: its objects.
+        outlines: of the objects.
+        orders: sorted rows.
+    """
+
+    index: ObjectIndex
+    outlines: OutlineReader
+    orders: Orders = field(compare=False)
+
+    @property
+    def spec(self) -> TaskSpec:
+        """Tasks of the model."""
+        return self.index.spec
 
 
 class Desk:

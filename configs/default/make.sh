@@ -1,0 +1,18 @@
+#!/bin/sh
+# The model that ships with the package, from data to card (hours):
+#
+#     sh configs/default/make.sh DATA
+#
+# DATA is what store.py asks for; efficientnet-lite0-57934424.pth lies in the working folder. What is done already is
+# not done again.
+set -eu
+shipped=src/histocerb/models/weights/default
+store=stores/default-tissue
+python configs/default/store.py "$1" stores/default
+for run in default tissue fine; do
+    histocerb train "configs/default/$run.toml"
+done
+cp runs/default-fine/model/* "$shipped"
+histocerb evaluate --model default --data "$store" --split valid --out runs/valid.json
+histocerb evaluate --model default --data "$store" --split external --out runs/external.json
+python configs/default/card.py runs/valid.json runs/external.json "$store" "$shipped"
