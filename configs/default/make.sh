@@ -4,7 +4,7 @@
 #     sh configs/default/make.sh DATA
 #
 # DATA is what store.py asks for; efficientnet-lite0-57934424.pth lies in the working folder. Begun again, it goes on:
-# stages that are trained are not trained again.
+# what is trained is not trained again.
 set -eu
 shipped=src/histocerb/models/weights/default
 store=stores/default-tissue

@@ -185,6 +185,20 @@ def test_a_folder_belongs_to_one_configuration_and_its_data(
 
 
 @pytest.mark.usefixtures("unvalidated")
+def test_a_finished_run_is_left_as_it_is(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = fit(_config(recipe), tmp_path / "run")
+    weights = (model / "weights.safetensors").read_bytes()
+    with monkeypatch.context() as again:
+        again.setattr("histocerb.training.fit.save_checkpoint", lambda *_, **__: pytest.fail("written again"))
+        assert fit(_config(recipe), tmp_path / "run") == model
+    shutil.rmtree(model)
+    assert fit(_config(recipe), tmp_path / "run") == model
+    assert (model / "weights.safetensors").read_bytes() == weights
+
+
+@pytest.mark.usefixtures("unvalidated")
 def test_a_mistake_does_not_bind_the_folder(recipe: Recipe, tmp_path: Path) -> None:
     short = recipe | {"stages": [{"heads": ["gland.instance"], "steps": 2}]}
     with pytest.raises(UsageError, match="fold-9"):

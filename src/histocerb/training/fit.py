@@ -66,6 +66,9 @@ def fit(config: TrainConfig, out: Path, callbacks: tuple[Callback, ...] = (), de
         stage_sampler(network, config, store, stage)
     facts = run_facts(store, config.seed)
     _claim(config, facts, out)
+    if (out / REPORT_FILE).is_file() and (out / MODEL_FOLDER).is_dir():  # the report is written last
+        log.info("%s is done already", out)
+        return out / MODEL_FOLDER
     with team_of(config.devices, _train_beside, (config, out, hardware)) as team:
         _train(network, config, _place(config, store, out, hardware, team, callbacks))
     return _finish(network.cpu().eval(), config, store, facts, out)
