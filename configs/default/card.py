@@ -1,8 +1,9 @@
 """Writes the card of the default model: every figure from an evaluation report and the model's own facts.
 
-    python configs/default/card.py VALID.json EXTERNAL.json STORE MODEL
+    python configs/default/card.py VALID.json SEEN.json EXTERNAL.json STORE MODEL
 
-The two reports are of `histocerb evaluate` on those splits; `make.sh` makes both.
+The reports are of `histocerb evaluate`: of the third run on images that it has not seen, of the model that
+ships on the same images, which it was trained on, and on the tiles. `make.sh` makes them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ HOURS = 3.5
 """Time of the whole run on the machine that the card names."""
 
 
-def object_row(source: str, task: str, found: dict[str, Any]) -> str:
+def object_row(source: str, task: str, found: dict[str, Any], seen: dict[str, Any]) -> str:
     """A row of the first table."""
     dice, pq = (
         f"{found[name]['mean']:.2f} ({found[name]['low']:.2f} to {found[name]['high']:.2f})"
@@ -32,7 +33,8 @@ def object_row(source: str, task: str, found: dict[str, Any]) -> str:
     types = found.get("types")
     said = f"{types['accuracy']['mean']:.2f} / {types['mf1']['mean']:.2f}" if types else ""
     f1 = found["object_f1"]["mean"]
-    return f"| {source} | {task} | {found['dice']['n']} | {dice} | {pq} | {f1:.2f} | {said} |"
+    known = " | ".join(f"{seen[name]['mean']:.2f}" for name in ("dice", "pq", "object_f1"))
+    return f"| {source} | {task} | {found['dice']['n']} | {dice} | {pq} | {f1:.2f} | {said} | {known} |"
 
 
 def f1_rows(f1: dict[str, float | None]) -> str:
@@ -62,12 +64,14 @@ def tissue_table(found: dict[str, dict[str, Any]]) -> dict[str, str]:
     }
 
 
-def card(report: dict[str, Any], tiles: dict[str, Any], store: Store, model: Path) -> str:
+def card(
+    report: dict[str, Any], seen: dict[str, Any], tiles: dict[str, Any], store: Store, model: Path
+) -> str:
     """The whole card."""
     summary = report["summary"]
     samples = Counter((record.source, record.split) for record in store.records)
     objects = [
-        object_row(source, task, found)
+        object_row(source, task, found, seen["summary"][source][task])
         for source, tasks in summary.items()
         if source != "all"
         for task, found in tasks.items()
@@ -77,7 +81,7 @@ def card(report: dict[str, Any], tiles: dict[str, Any], store: Store, model: Pat
     tissue["crc-val-he-7k"] = tiles["summary"]["crc-val-he-7k"]["tissue"]
     lumina = Counter(r.split for r in store.records if r.source == "glas" and r.label("lumen"))
     merged = summary["consep"]["nuclei"]["types"]
-    facts = json.loads((model / "spec.json").read_text(encoding="utf-8"))["facts"]
+    facts = json.loads((Path(report["model"]["path"]) / "spec.json").read_text(encoding="utf-8"))["facts"]
     rows = [row for row in report["images"] if row["source"] == "consep"]
     values: dict[str, Any] = {
         source: f"{samples[source, 'train']} / {samples[source, 'valid']}"
@@ -101,14 +105,14 @@ def card(report: dict[str, Any], tiles: dict[str, Any], store: Store, model: Pat
 
 
 def main() -> None:
-    """Read the report, write the card beside the weights, and the terms into the facts of the model."""
-    store, model = map(Path, sys.argv[3:5])
-    report, tiles = (json.loads(Path(path).read_text(encoding="utf-8")) for path in sys.argv[1:3])
+    """Read the reports, write the card beside the weights, and the terms into the facts of the model."""
+    store, model = map(Path, sys.argv[4:6])
+    report, seen, tiles = (json.loads(Path(path).read_text(encoding="utf-8")) for path in sys.argv[1:4])
     spec = model / "spec.json"
     found = json.loads(spec.read_text(encoding="utf-8"))
     found["facts"] |= {"terms": TERMS, "card": CARD}
     spec.write_text(json.dumps(found, indent=1), encoding="utf-8")
-    (model / CARD).write_text(card(report, tiles, Store(store), model), encoding="utf-8")
+    (model / CARD).write_text(card(report, seen, tiles, Store(store), model), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -93,7 +93,12 @@ def nuclei(inside, contour, params):
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (params.element_px, params.element_px))
     eroded = cv2.erode(raw.astype(np.uint8), kernel).astype(bool).reshape(raw.shape)
     mask = union(large(eroded, params.min_area_px), raw.shape)
-    markers = marker_labels(inside, contour, params, mask)
+    whole = marker_labels(inside, contour, params, mask)
+    markers, parts = np.zeros_like(whole), []
+    for k in range(1, whole.max() + 1):
+        parts += surest(whole == k, inside, params)
+    for k, one in enumerate(parts, 1):
+        markers[one] = k
     flooded = watershed(markers, mask, inside)
     return to_labels([largest_piece(flooded == k) for k in np.unique(flooded[flooded > 0])], raw.shape)
 
@@ -116,11 +121,19 @@ def grown(seeds, kernel):
     return [largest_piece(owner == k) for k in range(len(seeds))]
 
 
+def surest(region, inside, params):
+    """A region, or the parts that it gives way to."""
+    found, least = [region], params.split_px * params.downsample**2
+    for threshold in params.split_thresholds:
+        parts = [large(one & (inside / 255 > threshold), least) for one in found]
+        found = [part for k, one in enumerate(found) for part in (parts[k] if len(parts[k]) > 1 else [one])]
+    return found
+
+
 def divided(seed, inside, params):
-    """A seed, or its parts where it holds several markers."""
-    least = params.min_marker_px * params.downsample**2
-    found = large(seed & (inside / 255 > params.marker_threshold), least)
-    if params.marker_threshold <= params.threshold or len(found) < 2:
+    """A seed, or its parts where it holds several surer ones."""
+    found = surest(seed, inside, params)
+    if len(found) < 2:
         return [seed]
     markers = sum(k * one.astype(np.int32) for k, one in enumerate(found, 1))
     flooded = watershed(markers, seed, inside)

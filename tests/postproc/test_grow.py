@@ -45,13 +45,13 @@ def necked(*values):
     return TaskMaps(np.array([values] * 2, np.uint8), np.zeros((2, len(values)), np.uint8))
 
 
-def test_a_seed_of_several_markers_is_divided_where_inside_is_least_sure():
-    params = replace(SMALL, element_px=1, downsample=1.0, marker_threshold=0.8, min_marker_px=4)
+def test_a_seed_of_several_surer_parts_is_divided_where_inside_is_least_sure():
+    params = replace(SMALL, element_px=1, downsample=1.0, split_thresholds=(0.8,), split_px=4)
     neck = necked(255, 255, 180, 150, 160, 255, 255)
     labels, anchors = label_objects(neck, params)
     assert labels[0].tolist() == [1, 1, 1, 1, 2, 2, 2]
     assert anchors.tolist() == [0, 4]
-    for whole in (replace(params, marker_threshold=0.55), replace(params, min_marker_px=5)):
+    for whole in (replace(params, split_thresholds=()), replace(params, split_px=5)):
         assert label_objects(neck, whole)[0].max() == 1
     labels, _ = label_objects(necked(180, 180, 180, 0, 255, 255, 150, 150, 255, 255), params)
     assert labels[0].tolist() == [1, 1, 1, 0, 2, 2, 2, 3, 3, 3]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from adversarial import cases
 from hypothesis import given, settings
@@ -92,3 +94,14 @@ def test_small_markers_and_small_masks_are_dropped():
     contour = np.zeros_like(inside)
     contour[3:8, 3:8] = 50
     assert label_objects(TaskMaps(inside, contour), NUCLEI)[0].max() == 0
+
+
+def test_a_marker_of_several_surer_parts_is_divided_threshold_after_threshold():
+    inside = np.array([[0, *[140] * 2, *[220] * 3, 150, *[250] * 3, 210, *[240] * 3, 140, 0]] * 4, np.uint8)
+    maps = TaskMaps(inside, 255 - inside)  # inside + contour is set everywhere
+    assert label_objects(maps, NUCLEI)[0].max() == 1
+    two = replace(NUCLEI, split_thresholds=(0.7,), split_px=12)
+    assert label_objects(maps, two)[0][0].tolist() == [*[1] * 6, *[2] * 10]
+    three = replace(two, split_thresholds=(0.7, 0.9))
+    assert label_objects(maps, three)[0][0].tolist() == [*[1] * 6, *[2] * 5, *[3] * 5]
+    assert label_objects(maps, replace(three, split_px=13))[0].max() == 1

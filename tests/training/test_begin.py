@@ -135,7 +135,7 @@ def test_a_missing_checkpoint_is_named(recipe: Recipe) -> None:
 
 
 def test_constants_of_post_processing_become_part_of_the_model(recipe: Recipe, tmp_path: Path) -> None:
-    changes = {"gland": {"threshold": 0.4}, "nuclei": {"marker_threshold": 0.6}}
+    changes = {"gland": {"threshold": 0.4}, "nuclei": {"marker_threshold": 0.6, "class_temperature": 1.5}}
     config = validated(recipe | {"postproc": changes}, TrainConfig, "recipe")
     network = first_network(config)
     for task in CERBERUS.tasks:
@@ -145,3 +145,10 @@ def test_constants_of_post_processing_become_part_of_the_model(recipe: Recipe, t
     assert load_checkpoint(tmp_path).network.spec == network.spec
     with pytest.raises(UsageError, match="'tissue'"):
         first_network(replace(config, postproc={"tissue": PostprocChange(threshold=0.4)}))
+
+
+def test_a_temperature_is_either_given_or_fitted(recipe: Recipe) -> None:
+    changes = {"nuclei": {"class_temperature": 1.5}}
+    config = validated(recipe | {"postproc": changes, "calibrate": True}, TrainConfig, "recipe")
+    with pytest.raises(UsageError, match="found both"):
+        first_network(config)

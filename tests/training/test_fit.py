@@ -190,9 +190,11 @@ def test_a_finished_run_is_left_as_it_is(
 ) -> None:
     model = fit(_config(recipe), tmp_path / "run")
     weights = (model / "weights.safetensors").read_bytes()
+    written = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*") if path.is_file()}
     with monkeypatch.context() as again:
         again.setattr("histocerb.training.fit.save_checkpoint", lambda *_, **__: pytest.fail("written again"))
         assert fit(_config(recipe), tmp_path / "run") == model
+    assert written == {path: path.stat().st_mtime_ns for path in written}
     shutil.rmtree(model)
     assert fit(_config(recipe), tmp_path / "run") == model
     assert (model / "weights.safetensors").read_bytes() == weights

@@ -10,18 +10,19 @@ import pytest
 import torch
 
 from histocerb.core.config_file import validated
-from histocerb.core.errors import UsageError
+from histocerb.core.errors import CheckpointError, UsageError
 from histocerb.core.samples import ObjectLabels, Sample
 from histocerb.core.tasks import CERBERUS
 from histocerb.data.convert import convert
 from histocerb.data.sources.entry import as_entries
 from histocerb.data.store import Store
-from histocerb.models.checkpoint import load_checkpoint
+from histocerb.models.checkpoint import load_checkpoint, save_checkpoint
 from histocerb.models.config import EncoderConfig, NetworkConfig
 from histocerb.models.network import Network
+from histocerb.training.begin import first_network
 from histocerb.training.config import TrainConfig
 from histocerb.training.fit import fit
-from histocerb.training.frequencies import adjust, class_shares
+from histocerb.training.frequencies import adjust, class_shares, told
 
 TINY = NetworkConfig(
     EncoderConfig(blocks=(1, 1, 1), widths=(16, 16, 16, 32), stem_stride=2), head_width=8, patch_width=8
@@ -131,3 +132,32 @@ def test_runs_with_nothing_to_adjust_are_refused(
     with pytest.raises(UsageError, match=message):
         fit(_run(store, natural_frequencies=True, **changes), tmp_path / "run", device="cpu")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_goes_on_takes_back_what_the_heads_were_told(store: Store, tmp_path: Path) -> None:
+    model = fit(_run(store, natural_frequencies=True), tmp_path / "adjusted", device="cpu")
+    plain = load_checkpoint(fit(_run(store), tmp_path / "plain", device="cpu")).network.eval()
+    images = torch.rand(1, 3, 32, 32) * 255
+    with torch.inference_mode():
+        for told_again, expected in ((True, plain), (False, load_checkpoint(model).network)):
+            begun = first_network(_run(store, natural_frequencies=told_again, start_from=str(model))).eval()
+            torch.testing.assert_close(begun(images)[TYPE], expected(images)[TYPE])
+
+
+def test_what_a_head_was_told_is_kept_while_others_are_trained(store: Store, tmp_path: Path) -> None:
+    first = fit(_run(store, natural_frequencies=True), tmp_path / "first", device="cpu")
+    stages = [{"heads": ["gland.instance"], "steps": 1}]
+    second = fit(_run(store, start_from=str(first), stages=stages), tmp_path / "second", device="cpu")
+    assert told(load_checkpoint(second)) == told(load_checkpoint(first)) != {}
+    third = fit(_run(store, start_from=str(second)), tmp_path / "third", device="cpu")
+    assert told(load_checkpoint(third)) == {}
+
+
+@pytest.mark.parametrize(
+    "frequencies",
+    [["epithelial"], {TYPE: 1.0}, {TYPE: {"epithelial": 1.0}}, {TYPE: dict.fromkeys(NUCLEI.classes, 0)}],
+)
+def test_facts_that_are_no_shares_are_refused(store: Store, tmp_path: Path, frequencies: Any) -> None:
+    save_checkpoint(tmp_path / "odd", Network(CERBERUS, TINY), {"frequencies": frequencies})
+    with pytest.raises(CheckpointError, match=r"expected .* (classes|each class)"):
+        first_network(_run(store, natural_frequencies=True, start_from=str(tmp_path / "odd")))

@@ -68,7 +68,11 @@ class PostprocParams:
     min_marker_px: int = 0
     """Smaller markers are dropped."""
     marker_threshold: float = 0.5
-    """On inside, for markers; grow has none where it is not above `threshold`."""
+    """On inside, for markers (watershed only)."""
+    split_thresholds: tuple[float, ...] = ()
+    """On inside, rising: what holds several parts above one of them is divided among these."""
+    split_px: int = 0
+    """Smaller parts do not count for that."""
     contour_threshold: float = 0.5
     element_px: int = 3
     """Diameter of the ellipse by which targets were eroded."""

@@ -4,10 +4,9 @@ With q1, q2 the bytes of inside and contour, ds the task's `downsample`, all reg
 
 - fg is q1 > 255 t where not q2 > 255 `contour_threshold`. Its components of at least `min_area_px` ds^2
   pixels are the seeds, numbered in raster order of their first pixels.
-- With a `marker_threshold` above t, a seed that holds several markers is divided among them: components of
-  q1 > 255 `marker_threshold` within it, of at least `min_marker_px` ds^2 pixels, are flooded through it (see
-  `flood`), and each part is a seed of its own. So glands that touch are told apart where their contours are
-  unsure, and no other pixel is lost.
+- A seed that holds several surer parts (see `split`) is divided among them: they are flooded through it (see
+  `flood`), and what each gets is a seed of its own. So glands that touch are told apart where their contours
+  are unsure, and no other pixel is lost.
 - Seeds are dilated by OpenCV's ellipse of size int((`element_px` - 1) ds), or int(`grow_px` ds) where that is
   given, with the anchor of cv2.dilate (size 0 or 1: not at all). A pixel that several reach goes to the
   nearest: the least squared distance among the offsets of the ellipse, of equals the earlier seed. Of a
@@ -30,10 +29,11 @@ import numpy.typing as npt
 
 from histocerb.core.tasks import PostprocParams
 from histocerb.postproc.compiled import I32, I64, U8, Bool, compiled
-from histocerb.postproc.components import large_components, large_regions, largest_pieces, renumber
+from histocerb.postproc.components import large_components, large_regions, largest_pieces
 from histocerb.postproc.flood import flooded
 from histocerb.postproc.holes import fill_holes
 from histocerb.postproc.maps import TaskMaps, cutoff
+from histocerb.postproc.split import split
 
 
 def element(params: PostprocParams) -> U8:
@@ -62,8 +62,9 @@ def label_objects(maps: TaskMaps, params: PostprocParams) -> tuple[I32, I64]:
     """
     least_px = params.min_area_px * params.downsample**2
     seeds, anchors = large_components(_foreground(maps, params), least_px)
-    if params.marker_threshold > params.threshold:
-        seeds, anchors = _divided(seeds, len(anchors), maps.inside, params) or (seeds, anchors)
+    markers, number = split(seeds, len(anchors), maps.inside, params)
+    if number > len(anchors):
+        seeds, anchors = large_regions(flooded(markers, seeds, maps.inside, len(anchors)), 1)
     labels, origin, _ = largest_pieces(_grown(seeds, element(params)), len(anchors))
     fill_holes(labels)
     if maps.container is not None:
@@ -74,18 +75,6 @@ def label_objects(maps: TaskMaps, params: PostprocParams) -> tuple[I32, I64]:
 
 def _foreground(maps: TaskMaps, params: PostprocParams) -> Bool:
     return (maps.inside > cutoff(params.threshold)) & (maps.contour <= cutoff(params.contour_threshold))
-
-
-def _divided(seeds: I32, count: int, inside: U8, params: PostprocParams) -> tuple[I32, I64] | None:
-    """The seeds with those that hold several markers divided, and first pixels; None where none does."""
-    surely = (seeds > 0) & (inside > cutoff(params.marker_threshold))
-    markers, first = large_components(surely, params.min_marker_px * params.downsample**2)
-    several = np.bincount(seeds.ravel()[first], minlength=count + 1) > 1
-    if not several.any():
-        return None
-    wide, kept = renumber(seeds.copy(), several)
-    parts = flooded(markers, wide, inside, len(kept))
-    return large_regions(np.where(parts, parts + np.int32(count), seeds), 1)
 
 
 def _contained(labels: I32, container: Bool, least_px: float) -> tuple[I32, I64]:

@@ -8,6 +8,7 @@ With q1, q2 the bytes of inside and contour, all regions 4-connected:
   and B; units do not affect each other.
 - Every component of B is a marker. Pixels of its unit that lie in its holes and in no other marker belong
   to it too; in holes of several markers: to the innermost.
+- Markers that hold several surer parts give way to these (see `split`).
 - Markers, cut to E, are flooded through E (see `flood`).
 - Of a marker's pixels the largest 4-connected piece is the object (of equals the first in raster order).
 """
@@ -23,6 +24,7 @@ from histocerb.postproc.flood import flooded
 from histocerb.postproc.holes import enclosures_of
 from histocerb.postproc.maps import TaskMaps, cutoff
 from histocerb.postproc.runs import find_runs
+from histocerb.postproc.split import split
 
 REACH_PX = 1
 """How far from a pixel its membership in a unit is decided: the radius of the erosion."""
@@ -37,7 +39,7 @@ def label_objects(maps: TaskMaps, params: PostprocParams) -> tuple[I32, I64]:
     """H x W int32: objects numbered in raster order of their first pixels, and flat indices of these."""
     parts, first = large_components(_eroded(maps, params), params.min_area_px)
     within = parts > 0
-    labels, number = _markers(maps, params, within)
+    labels, number = split(*_markers(maps, params, within), maps.inside, params)
     found, _, anchors = largest_pieces(flooded(labels, parts, maps.inside, len(first)), number)
     return found, anchors
 

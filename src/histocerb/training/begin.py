@@ -14,6 +14,7 @@ from histocerb.models.config import NETWORKS, NetworkConfig
 from histocerb.models.network import Network
 from histocerb.models.pretrained import load_encoder
 from histocerb.training.config import PostprocChange, TrainConfig, trained_heads
+from histocerb.training.frequencies import take_back, told
 
 
 def first_network(config: TrainConfig) -> Network:
@@ -31,6 +32,8 @@ def first_network(config: TrainConfig) -> Network:
     network = Network(spec, network_config(config.network))
     if source is not None:
         _take_over(network, source)
+        if config.natural_frequencies:
+            take_back(network, told(source), trained_heads(config))
     if config.encoder_weights is not None:
         load_encoder(network, config.encoder_weights)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
@@ -66,6 +69,8 @@ def run_spec(config: TrainConfig, started: TaskSpec | None = None) -> TaskSpec:
                 f"expected a start_from with heads of {spec.name}, found {head.name!r} with other channels; "
                 "set tasks to its preset"
             )
+    if config.calibrate and any(change.class_temperature is not None for change in config.postproc.values()):
+        raise UsageError("expected a class_temperature or calibrate, found both; remove one")
     return _changed(spec.only({*trained, *(head.name for head in kept)}), config.postproc)
 
 

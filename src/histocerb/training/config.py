@@ -79,15 +79,20 @@ class PostprocChange:
     Attributes:
         threshold: on inside + contour (nuclei), or on inside without contour (glands, lumina).
         min_area_px: smaller components are dropped.
-        min_marker_px: smaller markers are dropped.
-        marker_threshold: on inside, for the markers; glands and lumina that hold several are divided where it
-            is above `threshold`.
+        min_marker_px: smaller markers are dropped (nuclei).
+        marker_threshold: on inside, for the markers (nuclei).
+        split_thresholds: on inside, rising; what holds several parts above one is divided among these.
+        split_px: smaller parts do not count for that.
+        class_temperature: of `class_prob`, from another run that had images to calibrate on.
     """
 
     threshold: float | None = Field(default=None, gt=0, lt=1)
     min_area_px: int | None = Field(default=None, ge=0)
     min_marker_px: int | None = Field(default=None, ge=0)
     marker_threshold: float | None = Field(default=None, gt=0, lt=1)
+    split_thresholds: tuple[Annotated[float, Field(gt=0, lt=1)], ...] | None = None
+    split_px: int | None = Field(default=None, ge=0)
+    class_temperature: float | None = Field(default=None, gt=0)
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -17,14 +17,14 @@ from histocerb.core.config_file import validated
 from histocerb.core.errors import OutputError, UsageError
 from histocerb.data.splits import training_splits
 from histocerb.data.store import Store
-from histocerb.models.checkpoint import load_checkpoint, save_checkpoint
+from histocerb.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from histocerb.models.network import Network
 from histocerb.training.begin import first_network
 from histocerb.training.config import TrainConfig, binding, trained_heads
 from histocerb.training.curves import draw_curves
 from histocerb.training.distributed import Team, team_of
 from histocerb.training.facts import run_facts
-from histocerb.training.frequencies import adjust, check_frequencies
+from histocerb.training.frequencies import adjust, check_frequencies, told
 from histocerb.training.hardware import Hardware, find_hardware
 from histocerb.training.journal import Journal
 from histocerb.training.scalars import scalar_sinks
@@ -59,16 +59,17 @@ def fit(config: TrainConfig, out: Path, callbacks: tuple[Callback, ...] = (), de
         HistocerbError: a loss is not finite.
     """
     store, hardware = Store(Path(config.store)), find_hardware(device, config.devices)
+    facts = run_facts(store, config.seed)
+    _check_claim(config, facts, out)
+    if (out / REPORT_FILE).is_file() and (out / MODEL_FOLDER).is_dir():  # the report is written last
+        log.info("%s is done already", out)
+        return out / MODEL_FOLDER
     hardware.prepare(config.precision)
     network = first_network(config)
     check_frequencies(config, network.spec)
     for stage in config.stages:
         stage_sampler(network, config, store, stage)
-    facts = run_facts(store, config.seed)
     _claim(config, facts, out)
-    if (out / REPORT_FILE).is_file() and (out / MODEL_FOLDER).is_dir():  # the report is written last
-        log.info("%s is done already", out)
-        return out / MODEL_FOLDER
     with team_of(config.devices, _train_beside, (config, out, hardware)) as team:
         _train(network, config, _place(config, store, out, hardware, team, callbacks))
     return _finish(network.cpu().eval(), config, store, facts, out)
@@ -114,12 +115,11 @@ def _finish(network: Network, config: TrainConfig, store: Store, facts: dict[str
     """Write the checkpoint, validate, draw the curves."""
     origin = {"trained_with": f"histocerb {__version__}", "git": facts["git"], "data": facts["data"]}
     origin |= {"config": asdict(config)}
-    if config.start_from is not None:
-        origin["started_from"] = load_checkpoint(config.start_from).sha256
-    if config.natural_frequencies:
-        splits = training_splits(store.records, config.validation.split)
-        records = [record for record in store.records if record.split in splits]
-        origin["frequencies"] = adjust(network, records, trained_heads(config))
+    source = load_checkpoint(config.start_from) if config.start_from else None
+    if source is not None:
+        origin["started_from"] = source.sha256
+    if frequencies := _told_frequencies(network, config, store, source):
+        origin["frequencies"] = frequencies
     if config.calibrate:
         fitted = calibrate_on(network, store, config.validation)
         origin["calibration"] = {task: asdict(fit) for task, fit in fitted.items()}
@@ -139,8 +139,22 @@ def _finish(network: Network, config: TrainConfig, store: Store, facts: dict[str
     return out / MODEL_FOLDER
 
 
-def _claim(config: TrainConfig, facts: dict[str, Any], out: Path) -> None:
-    """Bind `out` to this configuration and this data (see `config.FREE` for what may change)."""
+def _told_frequencies(
+    network: Network, config: TrainConfig, store: Store, source: Checkpoint | None
+) -> dict[str, dict[str, float]]:
+    """Tell the trained type heads how frequent classes are, if they shall know; what all were told."""
+    trained = trained_heads(config)
+    before = told(source) if source is not None else {}
+    frequencies = {name: shares for name, shares in before.items() if name not in trained}
+    if config.natural_frequencies:
+        splits = training_splits(store.records, config.validation.split)
+        records = [record for record in store.records if record.split in splits]
+        frequencies |= adjust(network, records, trained)
+    return frequencies
+
+
+def _check_claim(config: TrainConfig, facts: dict[str, Any], out: Path) -> None:
+    """`out` is not bound to another configuration or other data (see `config.FREE` for what may change)."""
     path, found = out / CONFIG_FILE, out / FACTS_FILE
     if path.is_file() and not _same(config, path):
         raise UsageError(f"{out} holds a run of another configuration; remove it or choose another folder")
@@ -151,10 +165,14 @@ def _claim(config: TrainConfig, facts: dict[str, Any], out: Path) -> None:
                 f"expected the data that the run in {out} began with ({data[:12]}), found "
                 f"{facts['data']['fingerprint'][:12]} in {config.store}; choose another folder"
             )
+
+
+def _claim(config: TrainConfig, facts: dict[str, Any], out: Path) -> None:
+    """Bind `out` to this configuration and this data."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        _write_json(path, asdict(config))
-        _write_json(found, facts)
+        _write_json(out / CONFIG_FILE, asdict(config))
+        _write_json(out / FACTS_FILE, facts)
     except OSError as error:
         raise OutputError(
             f"expected a folder to write the run to, found {out} failing ({error.strerror or error}); "

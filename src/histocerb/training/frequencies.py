@@ -3,21 +3,24 @@
 The masked subtyping loss (paper eq. 2-4) averages over the pixels of each class and sums over the classes, so
 a rare class counts as much as a common one. That makes rare classes learnable, and makes the head name them
 too often: it answers how well a nucleus fits a class, not how probable the class is. Adding the log
-of the frequencies to the logits turns the first into the second (logit adjustment, Menon et al. 2021).
+of the frequencies to the logits turns the first into the second (logit adjustment, Menon et al. 2021). A run
+that trains such a head further takes the addition back before it begins.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from histocerb.core.errors import UsageError
+from histocerb.core.errors import CheckpointError, UsageError
 from histocerb.core.tasks import HeadKind, Task, TaskSpec
 from histocerb.data.manifest import Record
+from histocerb.models.checkpoint import Checkpoint
 from histocerb.models.decoder import Branch, PixelDecoder
 from histocerb.models.network import Network, module_name
 from histocerb.training.config import TrainConfig, trained_heads
@@ -43,6 +46,42 @@ def adjust(network: Network, records: Iterable[Record], heads: Iterable[str]) ->
             _shift(network, head.name, np.log(list(shares.values())))
             found[head.name] = shares
     return found
+
+
+def told(checkpoint: Checkpoint) -> dict[str, dict[str, float]]:
+    """What its type heads were told: per head, the share of each class.
+
+    Raises:
+        CheckpointError: facts that say something else.
+    """
+    found = checkpoint.facts.get("frequencies", {})
+    if not isinstance(found, dict) or not all(isinstance(shares, dict) for shares in found.values()):
+        raise CheckpointError(f"expected frequencies of classes in {checkpoint.name}, found {found}")
+    return found
+
+
+def take_back(network: Network, shares: Mapping[str, Mapping[str, float]], heads: Collection[str]) -> None:
+    """Undo `adjust`, so that heads that are trained further are not told the frequencies twice.
+
+    Args:
+        network: changed in place, the last layer of those heads.
+        shares: per type head, the share of each class that it was told (of a checkpoint: its facts).
+        heads: names of the heads to change; those without `shares` are left alone.
+
+    Raises:
+        CheckpointError: shares that are none.
+    """
+    for head in network.spec.heads:
+        if head.name not in heads or head.name not in shares:
+            continue
+        found = shares[head.name]
+        if found.keys() != set(head.classes) or not all(map(_is_share, found.values())):
+            raise CheckpointError(f"expected a share of each class of {head.name}, found {dict(found)}")
+        _shift(network, head.name, -np.log([found[name] for name in head.classes]))
+
+
+def _is_share(value: Any) -> bool:
+    return isinstance(value, float) and 0 < value <= 1
 
 
 def check_frequencies(config: TrainConfig, spec: TaskSpec) -> None:

@@ -1,0 +1,41 @@
+"""Regions that hold several surer ones give way to these: what touches has an unsure border, not none."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from histocerb.core.tasks import PostprocParams
+from histocerb.postproc.compiled import I32, U8
+from histocerb.postproc.components import large_regions
+from histocerb.postproc.maps import cutoff
+
+
+def split(labels: I32, count: int, inside: U8, params: PostprocParams) -> tuple[I32, int]:
+    """Replace regions by the surer parts that they hold, one threshold after another.
+
+    With q1 the bytes of inside and ds the task's `downsample`: for each t of `split_thresholds`, a region
+    of which two or more 4-connected parts of at least `split_px` ds^2 pixels have q1 > 255 t is replaced by
+    these; any other stays whole. Regions do not affect each other.
+
+    Args:
+        labels: H x W, regions 1..count.
+        count: how many there are.
+        inside: H x W bytes.
+        params: of the task.
+
+    Returns:
+        The map, where nothing is left of what was replaced but its parts, which have numbers above `count`;
+        and the highest number.
+    """
+    least_px = params.split_px * params.downsample**2
+    for threshold in params.split_thresholds:
+        surer = np.where(inside > cutoff(threshold), labels, np.int32(0))
+        parts, first = large_regions(surer, least_px)
+        owner = labels.ravel()[first]
+        several = np.bincount(owner, minlength=count + 1) > 1
+        if several.any():
+            numbers = np.where(several[owner], np.arange(count + 1, count + 1 + len(first)), 0)
+            lookup = np.append(0, numbers).astype(np.int32)
+            labels = np.where(several[labels], lookup[parts], labels)
+            count += len(first)
+    return labels, count
