@@ -1,9 +1,10 @@
 """Writes the card of the default model: every figure from an evaluation report and the model's own facts.
 
-    python configs/default/card.py VALID.json SEEN.json EXTERNAL.json STORE MODEL
+    python configs/default/card.py VALID.json SEEN.json EXTERNAL.json STORE LAST_STORE MODEL
 
 The reports are of `histocerb evaluate`: of the third run on images that it has not seen, of the model that
-ships on the same images, which it was trained on, and on the tiles. `make.sh` makes them.
+ships on the same images, which it was trained on, and on the tiles. The stores are that of these images, and
+that of the last run. `make.sh` makes them all.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from histocerb.data.store import Store
 TEMPLATE = Path(__file__).with_suffix(".md")
 CARD = "MODEL_CARD.md"
 TERMS = "research use only (GlaS: no commercial use)"
-HOURS = 5.5
+HOURS = 6.5
 """Time of the whole run on the machine that the card names."""
 
 
@@ -65,11 +66,17 @@ def tissue_table(found: dict[str, dict[str, Any]]) -> dict[str, str]:
 
 
 def card(
-    report: dict[str, Any], seen: dict[str, Any], tiles: dict[str, Any], store: Store, model: Path
+    report: dict[str, Any],
+    seen: dict[str, Any],
+    tiles: dict[str, Any],
+    stores: tuple[Store, Store],
+    model: Path,
 ) -> str:
     """The whole card."""
     summary = report["summary"]
+    store, last = stores
     samples = Counter((record.source, record.split) for record in store.records)
+    late = Counter(record.source for record in last.records)
     objects = [
         object_row(source, task, found, seen["summary"][source][task])
         for source, tasks in summary.items()
@@ -87,6 +94,7 @@ def card(
         source: f"{samples[source, 'train']} / {samples[source, 'valid']}"
         for source in ("glas", "consep", "synth", "synth-tissue", "glas-tissue")
     }
+    values |= {source: late[source] for source in ("synth-sheets", "synth-sheets-tissue")}
     values |= {
         "sha256": hashlib.sha256((model / "weights.safetensors").read_bytes()).hexdigest(),
         "data": report["data"]["fingerprint"][:12],
@@ -106,13 +114,13 @@ def card(
 
 def main() -> None:
     """Read the reports, write the card beside the weights, and the terms into the facts of the model."""
-    store, model = map(Path, sys.argv[4:6])
+    first, last, model = map(Path, sys.argv[4:7])
     report, seen, tiles = (json.loads(Path(path).read_text(encoding="utf-8")) for path in sys.argv[1:4])
     spec = model / "spec.json"
     found = json.loads(spec.read_text(encoding="utf-8"))
     found["facts"] |= {"terms": TERMS, "card": CARD}
     spec.write_text(json.dumps(found, indent=1), encoding="utf-8")
-    (model / CARD).write_text(card(report, seen, tiles, Store(store), model), encoding="utf-8")
+    (model / CARD).write_text(card(report, seen, tiles, (Store(first), Store(last)), model), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""The two stores that the default model is trained on, made in one command.
+"""The three stores that the default model is trained on, made in one command.
 
     python configs/default/store.py DATA stores/default
 
-The second, `stores/default-tissue`, is the first with real tissue cells, of the patients of the glands.
+The second, `stores/default-tissue`, is the first with real tissue cells, of the patients of the glands. The
+third, `stores/default-sheets`, is the second with synthetic sheets of solid epithelium.
 
 DATA holds `glas` (the GlaS training images) and `consep-train` (the CoNSeP training images) as published, and
 `glas-goblet` (masks of goblet cells on some of the GlaS images). `tissue-tiles` (tiles of CRC-VAL-HE-7K) are
@@ -15,6 +16,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import sheets
 from lumen_hints import with_lumina
 from tissue_hints import NAME as HINTS_NAME
 from tissue_hints import tissue_hints
@@ -25,6 +27,8 @@ from histocerb.data.sources.entry import Entry, ReadOptions
 from histocerb.data.sources.synth import NAME, TISSUE_NAME, synth, synth_tissue
 from histocerb.data.splits import SplitParams
 
+TILES = "crc-val-he-7k"
+
 
 def main(data: Path, out: Path) -> None:
     """Convert the real sources, then draw the synthetic ones."""
@@ -33,15 +37,22 @@ def main(data: Path, out: Path) -> None:
     _add("consep", data / "consep-train", _entries("consep", data / "consep-train"), out)
     convert(synth(64, 1024, seed=1000), out, Conversion(NAME, workers=2))
     convert(synth_tissue(150, seed=5000, per_slide=5), out, Conversion(TISSUE_NAME))
-    _with_tissue(data, glas, shutil.copytree(out, out.with_name(f"{out.name}-tissue"), dirs_exist_ok=True))
+    tissue = shutil.copytree(out, out.with_name(f"{out.name}-tissue"), dirs_exist_ok=True)
+    _with_tissue(data, glas, tissue)
+    _with_sheets(shutil.copytree(tissue, out.with_name(f"{out.name}-sheets"), dirs_exist_ok=True))
 
 
 def _with_tissue(data: Path, glas: list[Entry], out: Path) -> None:
     cells = list(tissue_hints(glas, data / "glas" / "Grade.csv"))
     convert(cells, out, Conversion(HINTS_NAME, data / "glas", DATA_SETS["glas"].licence))
-    tiles = "crc-val-he-7k"
-    _add(tiles, data / "tissue-tiles", _entries(tiles, data / "tissue-tiles"), out)
-    split_store(out, SplitParams(external=(tiles,)))
+    _add(TILES, data / "tissue-tiles", _entries(TILES, data / "tissue-tiles"), out)
+    split_store(out, SplitParams(external=(TILES,)))
+
+
+def _with_sheets(out: Path) -> None:
+    convert(sheets.squares(48, seed=9000), out, Conversion(sheets.NAME))
+    convert(sheets.cells(72, seed=9500), out, Conversion(sheets.TISSUE_NAME))
+    split_store(out, SplitParams(external=(TILES,)))
 
 
 def _entries(name: str, folder: Path) -> list[Entry]:

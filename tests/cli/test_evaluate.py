@@ -65,6 +65,12 @@ def test_files_and_figures(cli, store, tmp_path):
     assert (tmp_path / "report_images" / "gland-best-1.jpg").is_file()
 
 
+def test_a_source_that_is_not_there(cli, store, tmp_path):
+    shown = cli("evaluate", "--data", store, "--out", tmp_path / "report.json", "--source", "glas")
+    assert shown.code != 0
+    assert "(drawn), found 'glas'; choose one of them" in shown.err
+
+
 def test_a_few_images_without_pictures(cli, store, tmp_path):
     out = tmp_path / "report.json"
     shown = cli("evaluate", "--data", store, "--out", out, "--split", "train", "--images", 2, "--pictures", 0)

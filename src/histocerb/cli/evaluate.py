@@ -34,6 +34,9 @@ def evaluate(
     split: Annotated[
         list[str] | None, typer.Option(help="train, valid, fold-1, external, ... [valid]; repeatable.")
     ] = None,
+    source: Annotated[
+        list[str] | None, typer.Option(help="Name of a data set of the store [all]; repeatable.")
+    ] = None,
     images: Annotated[int | None, typer.Option(min=1, help="At most so many per source and split.")] = None,
     pictures: Annotated[int, typer.Option(min=0, help="Best and worst images to draw, per task.")] = 3,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")] = "auto",
@@ -50,7 +53,7 @@ def evaluate(
     if len(names) + (baseline is not None) > 2:
         raise UsageError("expected one model, or two to compare, found more; leave some out")
     check_place(out)
-    store, choice = Store(data), Choice(tuple(split or [DEFAULT_SPLIT]), images)
+    store, choice = Store(data), Choice(tuple(split or [DEFAULT_SPLIT]), images, tuple(source or ()))
     earlier = [] if baseline is None else [read_document(baseline)]
     models = [_loaded(name, device) for name in names]
     if len(models) + len(earlier) == 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from histocerb.core.tasks import PostprocParams
-from histocerb.postproc.compiled import I32, U8
+from histocerb.postproc.compiled import I32, U8, Bool, compiled
 from histocerb.postproc.components import large_regions
 from histocerb.postproc.maps import cutoff
 
@@ -29,13 +29,33 @@ def split(labels: I32, count: int, inside: U8, params: PostprocParams) -> tuple[
     """
     least_px = params.split_px * params.downsample**2
     for threshold in params.split_thresholds:
-        surer = np.where(inside > cutoff(threshold), labels, np.int32(0))
-        parts, first = large_regions(surer, least_px)
+        parts, first = large_regions(_above(labels, inside, cutoff(threshold)), least_px)
         owner = labels.ravel()[first]
         several = np.bincount(owner, minlength=count + 1) > 1
         if several.any():
             numbers = np.where(several[owner], np.arange(count + 1, count + 1 + len(first)), 0)
-            lookup = np.append(0, numbers).astype(np.int32)
-            labels = np.where(several[labels], lookup[parts], labels)
+            labels = _replaced(labels, several, parts, np.append(0, numbers).astype(np.int32))
             count += len(first)
     return labels, count
+
+
+@compiled
+def _above(labels: I32, inside: U8, least: int) -> I32:
+    """The labels where `inside` is above a byte, 0 elsewhere."""
+    surer = np.zeros_like(labels)
+    for row in range(labels.shape[0]):
+        for column in range(labels.shape[1]):
+            if inside[row, column] > least:
+                surer[row, column] = labels[row, column]
+    return surer
+
+
+@compiled
+def _replaced(labels: I32, several: Bool, parts: I32, numbers: I32) -> I32:
+    """The map with the new numbers of parts instead of the labels marked in `several`."""
+    replaced = labels.copy()
+    for row in range(labels.shape[0]):
+        for column in range(labels.shape[1]):
+            if several[labels[row, column]]:
+                replaced[row, column] = numbers[parts[row, column]]
+    return replaced

@@ -18,6 +18,7 @@ def test_document_says_what_was_measured(store, perfect):
         "store": str(store.path),
         "fingerprint": fingerprint(store.records),
         "splits": ["valid", "train"],
+        "sources": ["patches", "squares"],
         "not_measured": {},
     }
     assert len(document["images"]) == 20
@@ -39,6 +40,15 @@ def test_a_split_that_is_not_there(store, perfect):
         measure(store, Choice(("valid", "fold-1")), perfect())
     with pytest.raises(UsageError, match="it is empty"):
         measure(Store(store.path, ()), Choice(("valid",)), perfect())
+
+
+def test_one_source(store, perfect):
+    document = measure(store, Choice(("valid", "train"), sources=("patches",)), perfect())
+    assert document["data"]["sources"] == ["patches"]
+    assert {row["source"] for row in document["images"]} == {"patches"}
+    assert len(document["images"]) == len(store.indices(source="patches"))
+    with pytest.raises(UsageError, match=r"source of .* \(patches, squares\), found 'glas'; choose"):
+        measure(store, Choice(("valid",), sources=("glas",)), perfect())
 
 
 def test_a_model_without_the_tasks_of_the_store(store, perfect):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,10 +45,12 @@ class Choice:
     Attributes:
         splits: names.
         most: at most so many images per source and split, the first by name; None: all.
+        sources: names of data sets; none: all.
     """
 
     splits: tuple[str, ...]
     most: int | None = None
+    sources: tuple[str, ...] = ()
 
 
 def measure(
@@ -69,7 +71,8 @@ def measure(
         progress: shows how far it is.
 
     Raises:
-        UsageError: a split that the store does not have, or nothing in it that the model has a task for.
+        UsageError: a split or source that the store does not have, or nothing in it that the model has a
+            task for.
     """
     indices = chosen(store, choice)
     about = origin(store, choice, model)
@@ -97,7 +100,7 @@ def origin(store: Store, choice: Choice, model: Measured) -> dict[str, Any]:
         raise UsageError(
             f"{store.path}: expected images annotated for a task of the model "
             f"({', '.join(task.name for task in model.spec.tasks)}) in {', '.join(choice.splits)}, found "
-            f"{', '.join(missing) or 'none with labels'}; choose another --model or --split"
+            f"{', '.join(missing) or 'none with labels'}; choose another --model, --split or --source"
         )
     return {
         "model": {"path": model.path, "sha256": model.sha256},
@@ -105,6 +108,7 @@ def origin(store: Store, choice: Choice, model: Measured) -> dict[str, Any]:
             "store": str(store.path),
             "fingerprint": fingerprint(records),
             "splits": list(choice.splits),
+            "sources": sorted({record.source for record in records}),
             "not_measured": missing,
         },
     }
@@ -114,23 +118,29 @@ def chosen(store: Store, choice: Choice) -> list[int]:
     """Places of the chosen images in the store.
 
     Raises:
-        UsageError: a split that the store does not have.
+        UsageError: a split or source that the store does not have.
     """
-    known = sorted({record.split for record in store.records})
-    for split in choice.splits:
-        if split not in known:
-            raise UsageError(
-                f"expected a split of {store.path} ({', '.join(known) or 'it is empty'}), found {split!r}; "
-                "choose one of them"
-            )
+    _check_known(store, "split", choice.splits, {record.split for record in store.records})
+    _check_known(store, "source", choice.sources, {record.source for record in store.records})
     taken: Counter[tuple[str, str]] = Counter()
     found = []
     for index in store.indices(splits=choice.splits):
         record = store.records[index]
+        if choice.sources and record.source not in choice.sources:
+            continue
         taken[record.source, record.split] += 1
         if choice.most is None or taken[record.source, record.split] <= choice.most:
             found.append(index)
     return found
+
+
+def _check_known(store: Store, what: str, names: Collection[str], known: Collection[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"expected a {what} of {store.path} ({', '.join(sorted(known)) or 'it is empty'}), found "
+                f"{name!r}; choose one of them"
+            )
 
 
 def fingerprint(records: Sequence[Record]) -> str:
