@@ -2,12 +2,11 @@
 
 A square is synthetic stroma, inflammation or muscle on which a sheet of cells lies, or several. Nuclei are
 labelled, those of the sheet as epithelial; glands and lumina are not, as nobody could say whether a solid
-nest is one. Cells of 144 px that are nearly all sheet are tissue cells, too.
+nest is one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,15 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from histocerb.core.samples import ObjectLabels, Sample
-from histocerb.core.tasks import CELL_PX, WORKING_MPP
-from histocerb.data.sources.entry import Entry, as_entries
+from histocerb.core.tasks import WORKING_MPP
+from histocerb.data.sources.entry import Entry
 from histocerb.slides.synth.block import BLOCK_PX, Canvas, Recipe, draw_canvas
 from histocerb.slides.synth.cells import COLUMNS, set_row
 from histocerb.slides.synth.config import NUCLEI, Cell, SynthConfig, Tissue, appearance
 from histocerb.slides.synth.stain import scan
 from histocerb.slides.synth.store import GlandStore, Numbering
 
-NAME, TISSUE_NAME = "synth-sheets", "synth-sheets-tissue"
+NAME = "synth-sheets"
 RECIPE = "sheets 1"
 GROUND = {Tissue.STROMA: 0.5, Tissue.INFLAMED: 0.25, Tissue.MUSCLE: 0.25}
 """Tissues around sheets, and their shares."""
@@ -45,7 +44,6 @@ class Habit:
         dark, vesicle: density of the chromatin, and how empty nuclei are in the middle.
         seam: how pale (or, below 0, dark) the borders between cells are.
         halo: how pale the cytoplasm around nuclei is.
-        abnormal: atypical, of a solid tumour.
     """
 
     spacing: float
@@ -58,12 +56,11 @@ class Habit:
     vesicle: float
     seam: float
     halo: float
-    abnormal: bool
 
 
 def habit_of(rng: np.random.Generator) -> Habit:
     """Draw the look of a sheet: atypical ones are crowded, dark and uneven."""
-    abnormal = bool(rng.random() < 0.5)
+    abnormal = rng.random() < 0.5
     radius = rng.uniform(5.0, 9.0) if abnormal else rng.uniform(5.0, 7.5)
     return Habit(
         spacing=radius * (rng.uniform(2.0, 2.9) if abnormal else rng.uniform(2.4, 4.2)),
@@ -76,7 +73,6 @@ def habit_of(rng: np.random.Generator) -> Habit:
         vesicle=rng.uniform(0.1, 0.9),
         seam=rng.uniform(-0.25, 0.5),
         halo=max(0.0, rng.uniform(-0.5, 0.6)),
-        abnormal=abnormal,
     )
 
 
@@ -88,29 +84,8 @@ def squares(n: int, seed: int) -> list[Entry]:
     ]
 
 
-def cells(n: int, seed: int, per_square: int = 4) -> Iterator[Entry]:
-    """Tissue cells that are nearly all sheet, of `n` squares, at most `per_square` from each.
-
-    Squares of small and crowded nuclei, which look like lymphocytes, give none.
-    """
-    for number in range(seed, seed + n):
-        image, _, sheet, habit = draw(number)
-        if habit.radius < 6.5 and habit.spacing < 3.0 * habit.radius:
-            continue
-        name = "abnormal-epithelium" if habit.abnormal else "normal-epithelium"
-        found = 0
-        for top in range(0, BLOCK_PX - CELL_PX + 1, CELL_PX // 2):
-            for left in range(0, BLOCK_PX - CELL_PX + 1, CELL_PX // 2):
-                place = (slice(top, top + CELL_PX), slice(left, left + CELL_PX))
-                if sheet[place].mean() < 0.95 or found == per_square:
-                    continue
-                found += 1
-                cell = _cell(image[place].copy(), name, f"{_name(number)}-{top}-{left}", number)
-                yield from as_entries([cell])
-
-
-def draw(seed: int) -> tuple[npt.NDArray[np.uint8], ObjectLabels, Bool, Habit]:
-    """Image, nuclei, where the sheet is, and its habit."""
+def draw(seed: int) -> tuple[npt.NDArray[np.uint8], ObjectLabels, Bool]:
+    """Image, nuclei, and where the sheet is."""
     rng = np.random.default_rng([seed, 11])
     weights = tuple(GROUND[tissue] * rng.exponential() if tissue in GROUND else 0.0 for tissue in Tissue)
     config = SynthConfig(weights)
@@ -124,7 +99,7 @@ def draw(seed: int) -> tuple[npt.NDArray[np.uint8], ObjectLabels, Bool, Habit]:
     margin = recipe.margin_px
     image = scan(canvas.stains, look, seed, (-margin, -margin), 1.0, margin)
     inner = (slice(margin, margin + BLOCK_PX),) * 2
-    return image, _labels(canvas, inner), depth[inner] > 0, habit
+    return image, _labels(canvas, inner), depth[inner] > 0
 
 
 def _depth(rng: np.random.Generator, shape: tuple[int, int]) -> Floats:
@@ -208,20 +183,9 @@ def _labels(canvas: Canvas, inner: tuple[slice, slice]) -> ObjectLabels:
 
 
 def _square(seed: int) -> Sample:
-    image, nuclei, _, _ = draw(seed)
+    image, nuclei, _ = draw(seed)
     return Sample(
         image, WORKING_MPP, {NUCLEI.name: nuclei}, source=NAME, patient=f"{NAME}-{seed}", name=_name(seed)
-    )
-
-
-def _cell(image: npt.NDArray[np.uint8], patch_class: str, name: str, seed: int) -> Sample:
-    return Sample(
-        image,
-        WORKING_MPP,
-        patch_class=patch_class,
-        source=TISSUE_NAME,
-        patient=f"{TISSUE_NAME}-{seed}",
-        name=name,
     )
 
 

@@ -51,7 +51,6 @@ def _with_tissue(data: Path, glas: list[Entry], out: Path) -> None:
 
 def _with_sheets(out: Path) -> None:
     convert(sheets.squares(48, seed=9000), out, Conversion(sheets.NAME))
-    convert(sheets.cells(72, seed=9500), out, Conversion(sheets.TISSUE_NAME))
     split_store(out, SplitParams(external=(TILES,)))
 
 
