@@ -1,10 +1,10 @@
 """Writes the card of the default model: every figure from an evaluation report and the model's own facts.
 
-    python configs/default/card.py VALID.json SEEN.json EXTERNAL.json STORE LAST_STORE MODEL
+    python configs/default/card.py VALID.json SEEN.json CONSEP.json EXTERNAL.json STORE LAST_STORE MODEL
 
-The reports are of `histocerb evaluate`: of the third run on images that it has not seen, of the model that
-ships on the same images, which it was trained on, and on the tiles. The stores are that of these images, and
-that of the last run. `make.sh` makes them all.
+The reports are of `histocerb evaluate`: of the third run on images that it has not seen; of the model that
+ships on the same images and on the other ones of CoNSeP, all of which it was trained on; and on the tiles.
+The stores are that of these images, and that of the last run. `make.sh` makes them all.
 """
 
 from __future__ import annotations
@@ -38,6 +38,12 @@ def object_row(source: str, task: str, found: dict[str, Any], seen: dict[str, An
     return f"| {source} | {task} | {found['dice']['n']} | {dice} | {pq} | {f1:.2f} | {said} | {known} |"
 
 
+def pq_and_dice(report: dict[str, Any]) -> str:
+    """Means over the images of CoNSeP."""
+    found = report["summary"]["consep"]["nuclei"]
+    return f"{found['pq']['mean']:.3f} / {found['dice']['mean']:.3f}"
+
+
 def f1_rows(f1: dict[str, float | None]) -> str:
     """A row per class that was there."""
     return "\n".join(f"| {name} | {value:.2f} |" for name, value in f1.items() if value is not None)
@@ -68,6 +74,7 @@ def tissue_table(found: dict[str, dict[str, Any]]) -> dict[str, str]:
 def card(
     report: dict[str, Any],
     seen: dict[str, Any],
+    others: dict[str, Any],
     tiles: dict[str, Any],
     stores: tuple[Store, Store],
     model: Path,
@@ -99,6 +106,9 @@ def card(
         "hours": HOURS,
         "synth-sheets": len(last.indices(source="synth-sheets")),
         "objects": "\n".join(objects),
+        "consep_seen": pq_and_dice(seen),
+        "consep_train": pq_and_dice(others),
+        "consep_others": len(others["images"]),
         "consep_pq": ", ".join(f"{row['tasks']['nuclei']['pq']:.2f}" for row in rows),
         "lumina": f"{lumina['train']} / {lumina['valid']}",
         "tiles": samples["crc-val-he-7k", "external"],
@@ -113,13 +123,13 @@ def card(
 
 def main() -> None:
     """Read the reports, write the card beside the weights, and the terms into the facts of the model."""
-    first, last, model = map(Path, sys.argv[4:7])
-    report, seen, tiles = (json.loads(Path(path).read_text(encoding="utf-8")) for path in sys.argv[1:4])
+    reports = (json.loads(Path(path).read_text(encoding="utf-8")) for path in sys.argv[1:5])
+    first, last, model = map(Path, sys.argv[5:8])
     spec = model / "spec.json"
     found = json.loads(spec.read_text(encoding="utf-8"))
     found["facts"] |= {"terms": TERMS, "card": CARD}
     spec.write_text(json.dumps(found, indent=1), encoding="utf-8")
-    (model / CARD).write_text(card(report, seen, tiles, (Store(first), Store(last)), model), encoding="utf-8")
+    (model / CARD).write_text(card(*reports, (Store(first), Store(last)), model), encoding="utf-8")
 
 
 if __name__ == "__main__":

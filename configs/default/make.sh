@@ -16,5 +16,7 @@ cp runs/default-decoders/model/* "$shipped"
 # The third run has not seen these images, the weights that ship have; the tiles neither has.
 histocerb evaluate --model runs/default-fine/model --data "$store" --split valid --out runs/valid.json
 histocerb evaluate --model default --data "$store" --split valid --out runs/seen.json
+histocerb evaluate --model default --data "$store" --split train --source consep --out runs/consep.json
 histocerb evaluate --model default --data "$store" --split external --out runs/external.json
-python configs/default/card.py runs/valid.json runs/seen.json runs/external.json "$store" stores/default-sheets "$shipped"
+python configs/default/card.py runs/valid.json runs/seen.json runs/consep.json runs/external.json "$store" \
+    stores/default-sheets "$shipped"

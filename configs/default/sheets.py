@@ -141,7 +141,7 @@ def _draw_sheet(canvas: Canvas, rng: np.random.Generator, depth: Floats, habit: 
 
 
 def _places(rng: np.random.Generator, depth: Floats, habit: Habit, size: float) -> Floats:
-    """Centres (x, y) of nuclei, none closer than their spacing, which is less at the edge."""
+    """Centres (x, y) of nuclei, about their spacing apart; closer at the edge, nowhere on each other."""
     rows, columns = np.nonzero(depth > 0.9 * habit.radius)
     order = rng.permutation(len(rows))[:40_000]
     taken = np.zeros(depth.shape, np.uint8)

@@ -18,7 +18,6 @@ def test_document_says_what_was_measured(store, perfect):
         "store": str(store.path),
         "fingerprint": fingerprint(store.records),
         "splits": ["valid", "train"],
-        "sources": ["patches", "squares"],
         "not_measured": {},
     }
     assert len(document["images"]) == 20
@@ -44,7 +43,6 @@ def test_a_split_that_is_not_there(store, perfect):
 
 def test_one_source(store, perfect):
     document = measure(store, Choice(("valid", "train"), sources=("patches",)), perfect())
-    assert document["data"]["sources"] == ["patches"]
     assert {row["source"] for row in document["images"]} == {"patches"}
     assert len(document["images"]) == len(store.indices(source="patches"))
     with pytest.raises(UsageError, match=r"source of .* \(patches, squares\), found 'glas'; choose"):

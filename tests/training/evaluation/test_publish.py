@@ -110,6 +110,7 @@ def test_the_report_on_one_model(store, perfect, tmp_path):
     page = Page((tmp_path / "report.html").read_text())
     files = {link for link in page.links if not link.startswith("#")}
     assert files == {f"report_images/{name}" for name in found - {"mine.txt"}}
+    assert "| sources | patches, squares |" in (tmp_path / "report.md").read_text()
     text = (tmp_path / "report.md").read_text()
     assert all(f"<{name}>" in text for name in files)
     quality = with_interval(document["summary"]["all"]["nuclei"]["pq"])

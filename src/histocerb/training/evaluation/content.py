@@ -94,7 +94,7 @@ def facts(document: Mapping[str, Any]) -> Iterator[Block]:
         ("sha256 of its weights", model["sha256"]),
         ("store", data["store"]),
         ("splits", ", ".join(data["splits"])),
-        ("sources", ", ".join(data["sources"])),
+        ("sources", ", ".join(sorted({row["source"] for row in images}))),
         ("images", f"{len(images):,} of {len({row['patient'] for row in images}):,} patients"),
         ("sha256 of images and labels", data["fingerprint"]),
         ("histocerb", document["histocerb"]),

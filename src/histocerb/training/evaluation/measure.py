@@ -108,7 +108,6 @@ def origin(store: Store, choice: Choice, model: Measured) -> dict[str, Any]:
             "store": str(store.path),
             "fingerprint": fingerprint(records),
             "splits": list(choice.splits),
-            "sources": sorted({record.source for record in records}),
             "not_measured": missing,
         },
     }
