@@ -73,6 +73,18 @@ def test_source_weights(store: Store) -> None:
         TaskSampler(store, None, replace(PAPER, source_weights={"lizard": 1.0}))
 
 
+@pytest.mark.parametrize("mode", list(BatchMode))
+def test_task_weights(store: Store, mode: BatchMode) -> None:
+    weights = {"gland": 3.0, "lumen": 0.5}
+    sampler = TaskSampler(store, None, replace(PAPER, mode=mode, segmentation_prob=1.0, task_weights=weights))
+    tasks = Counter(draw.task for step in range(3000) for draw in sampler.draw(1, step).draws)
+    shares = {task: count / tasks.total() for task, count in tasks.items()}
+    expected = {"nuclei": 1 / 4.5, "gland": 3 / 4.5, "lumen": 0.5 / 4.5}
+    assert shares == pytest.approx(expected, abs=0.03)
+    one = TaskSampler(store, None, sampler.params, CERBERUS.only(["lumen.instance"]))
+    assert {draw.task for step in range(20) for draw in one.draw(1, step).draws} == {"lumen"}
+
+
 def test_what_has_no_data_is_left_out(store: Store) -> None:
     no_patches = replace(PAPER, source_weights={"patches": 0.0})
     sampler = TaskSampler(store, None, no_patches)
@@ -100,7 +112,13 @@ def test_a_type_head_alone_needs_typed_objects(tmp_path: Path, sample) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"batch_size": 0}, {"segmentation_prob": 1.2}, {"source_weights": {"made": -1.0}}]
+    "wrong",
+    [
+        {"batch_size": 0},
+        {"segmentation_prob": 1.2},
+        {"source_weights": {"made": -1.0}},
+        {"task_weights": {"gland": 0.0}},
+    ],
 )
 def test_wrong_parameters(wrong) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong))):

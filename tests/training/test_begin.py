@@ -42,6 +42,14 @@ def test_a_run_of_all_heads_has_the_whole_preset(recipe: Recipe) -> None:
     assert run_spec(validated(recipe, TrainConfig, "recipe")) == CERBERUS
 
 
+def test_task_weights_are_of_tasks_with_objects(recipe: Recipe) -> None:
+    weights = {"sampler": {"task_weights": {"gland": 2.0}}}
+    run_spec(_config(recipe, ["nuclei.instance"], **weights))
+    stage = {"heads": ["nuclei.instance"], "steps": 2, "sampler": {"task_weights": {"tissue": 2.0}}}
+    with pytest.raises(UsageError, match=r"task_weights of nuclei, gland, lumen, found 'tissue'"):
+        run_spec(validated(recipe | {"stages": [stage]}, TrainConfig, "recipe"))
+
+
 def test_weights_depend_on_the_seed(recipe: Recipe) -> None:
     first, again, other = (
         first_network(_config(recipe, ["gland.instance"], seed=seed)).project.weight for seed in (1, 1, 2)

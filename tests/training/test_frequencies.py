@@ -138,9 +138,15 @@ def test_a_run_that_goes_on_takes_back_what_the_heads_were_told(store: Store, tm
     model = fit(_run(store, natural_frequencies=True), tmp_path / "adjusted", device="cpu")
     plain = load_checkpoint(fit(_run(store), tmp_path / "plain", device="cpu")).network.eval()
     images = torch.rand(1, 3, 32, 32) * 255
+    others = [{"heads": ["gland.instance"], "steps": 1}]
+    runs = (
+        ({"natural_frequencies": True}, plain),
+        ({}, plain),
+        ({"stages": others}, load_checkpoint(model).network),
+    )
     with torch.inference_mode():
-        for told_again, expected in ((True, plain), (False, load_checkpoint(model).network)):
-            begun = first_network(_run(store, natural_frequencies=told_again, start_from=str(model))).eval()
+        for changes, expected in runs:
+            begun = first_network(_run(store, start_from=str(model), **changes)).eval()
             torch.testing.assert_close(begun(images)[TYPE], expected(images)[TYPE])
 
 

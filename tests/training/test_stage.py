@@ -114,6 +114,18 @@ def test_accumulated_gradient_is_the_mean_of_its_batches(recipe: Recipe, place: 
         torch.testing.assert_close(keep.found[name], gradient, rtol=1e-4, atol=1e-6)
 
 
+def test_stages_draw_other_samples(recipe: Recipe, place: Place) -> None:
+    stage = {"heads": ["nuclei.instance"], "steps": 3}
+    config = validated(recipe | {"stages": [stage, stage]}, TrainConfig, "recipe")
+    network = first_network(config)
+    first, again, second = (
+        [batch.images for batch in stage_batches(network, config, replace(place, number=number))]
+        for number in (1, 1, 2)
+    )
+    assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
+    assert not any(torch.equal(one, other) for one, other in zip(first, second, strict=True))
+
+
 class _Live(Callback):
     """The weights after every step, as the optimiser sees them, and the mean of them."""
 

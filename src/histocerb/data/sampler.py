@@ -33,6 +33,8 @@ class SamplerParams:
         mode: mixed or fixed.
         segmentation_prob: of a segmentation batch; 1 or 0 where the store has data for one kind only.
         source_weights: how often a sample of that source is drawn, relative to the others (default 1).
+        task_weights: how often an object task is drawn in a segmentation batch, relative to the others
+            (default 1); tasks without samples take no part.
     """
 
     __pydantic_config__ = STRICT
@@ -41,6 +43,7 @@ class SamplerParams:
     mode: BatchMode = BatchMode.MIXED
     segmentation_prob: float = 0.7
     source_weights: Mapping[str, float] = field(default_factory=dict)
+    task_weights: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.batch_size < 1 or not 0 <= self.segmentation_prob <= 1:
@@ -52,6 +55,8 @@ class SamplerParams:
             raise UsageError(
                 f"expected source_weights of 0 or more, found {dict(self.source_weights)}; change them"
             )
+        if any(weight <= 0 for weight in self.task_weights.values()):
+            raise UsageError(f"expected task_weights above 0, found {dict(self.task_weights)}; change them")
 
 
 @dataclass(frozen=True)
@@ -131,12 +136,20 @@ class TaskSampler:
             is_patch = not self._segmentation
         pools = (self._patch,) if is_patch and self._patch is not None else self._segmentation
         fixed = self.params.mode is BatchMode.FIXED
-        pool = pools[int(rng.integers(len(pools)))]
+        pool = self._one_of(pools, rng)
         draws = []
         for _ in range(self.params.batch_size):
-            chosen = pool if fixed else pools[int(rng.integers(len(pools)))]
+            chosen = pool if fixed else self._one_of(pools, rng)
             draws.append(chosen.draw(rng))
         return BatchPlan(step, is_patch, tuple(draws))
+
+    def _one_of(self, pools: tuple[Pool, ...], rng: np.random.Generator) -> Pool:
+        """One of them, by the weights of their tasks; without any, all alike."""
+        weights = self.params.task_weights
+        if not weights:
+            return pools[int(rng.integers(len(pools)))]
+        shares = np.cumsum([weights.get(pool.task, 1.0) for pool in pools])
+        return pools[int(np.searchsorted(shares, rng.random() * shares[-1], side="right"))]
 
 
 def _named(splits: Collection[str] | None) -> str:

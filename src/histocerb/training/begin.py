@@ -32,8 +32,7 @@ def first_network(config: TrainConfig) -> Network:
     network = Network(spec, network_config(config.network))
     if source is not None:
         _take_over(network, source)
-        if config.natural_frequencies:
-            take_back(network, told(source), trained_heads(config))
+        take_back(network, told(source), trained_heads(config))
     if config.encoder_weights is not None:
         load_encoder(network, config.encoder_weights)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
@@ -62,6 +61,7 @@ def run_spec(config: TrainConfig, started: TaskSpec | None = None) -> TaskSpec:
     for name in (*config.loss_weights, *sorted(trained)):
         if name not in known:
             raise UsageError(f"there is no head {name!r}; {spec.name} has {', '.join(known)}")
+    _check_task_weights(config, spec)
     kept = started.heads if started else ()
     for head in kept:
         if known.get(head.name) != head:
@@ -72,6 +72,15 @@ def run_spec(config: TrainConfig, started: TaskSpec | None = None) -> TaskSpec:
     if config.calibrate and any(change.class_temperature is not None for change in config.postproc.values()):
         raise UsageError("expected a class_temperature or calibrate, found both; remove one")
     return _changed(spec.only({*trained, *(head.name for head in kept)}), config.postproc)
+
+
+def _check_task_weights(config: TrainConfig, spec: TaskSpec) -> None:
+    """A sampler weighs tasks with objects, of the preset if not of its stage."""
+    objects = [task.name for task in spec.objects]
+    for sampler in (config.sampler, *(stage.sampler for stage in config.stages)):
+        for name in sampler.task_weights if sampler else ():
+            if name not in objects:
+                raise UsageError(f"expected task_weights of {', '.join(objects)}, found {name!r}; remove it")
 
 
 def _changed(spec: TaskSpec, changes: Mapping[str, PostprocChange]) -> TaskSpec:

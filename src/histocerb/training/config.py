@@ -36,6 +36,8 @@ class StageConfig:
         accumulate: batches per step; its gradient is the mean of theirs.
         ema: decay per step of the running mean of the weights, which is then what is validated and kept; 0:
             none.
+        average_last: at its end the network gets the mean of the weights with which this many stages ended,
+            this one the last of them; those of a `start_from` count as the end of a stage before the first.
         sampler: how its batches are drawn, where that differs from the rest of the run.
         crops: what its samples look like, where that differs from the rest of the run.
     """
@@ -51,6 +53,7 @@ class StageConfig:
     clip_norm: float = Field(default=0, ge=0)
     accumulate: int = Field(default=1, ge=1)
     ema: float = Field(default=0, ge=0, lt=1)
+    average_last: int = Field(default=1, ge=1)
     sampler: SamplerParams | None = None
     crops: CropParams | None = None
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from lightning.pytorch.callbacks import Callback
 from safetensors.torch import load_file, save
+from torch import Tensor
 
 from histocerb._version import __version__
 from histocerb.core.config_file import validated
@@ -19,6 +20,7 @@ from histocerb.data.splits import training_splits
 from histocerb.data.store import Store
 from histocerb.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from histocerb.models.network import Network
+from histocerb.training.averaging import check_averages, mean_of
 from histocerb.training.begin import first_network
 from histocerb.training.config import TrainConfig, binding, trained_heads
 from histocerb.training.curves import draw_curves
@@ -67,6 +69,7 @@ def fit(config: TrainConfig, out: Path, callbacks: tuple[Callback, ...] = (), de
     hardware.prepare(config.precision)
     network = first_network(config)
     check_frequencies(config, network.spec)
+    check_averages(config)
     for stage in config.stages:
         stage_sampler(network, config, store, stage)
     _claim(config, facts, out)
@@ -106,9 +109,20 @@ def _train(network: Network, config: TrainConfig, first: Place) -> None:
         if place.team.leads:
             log.info("stage %d of %d: %s", number, len(config.stages), ", ".join(stage.heads))
         train_stage(network, config, place)
+        if stage.average_last > 1:
+            earlier = range(number - stage.average_last + 1, number)
+            ends = [_end(config, first.out, each) for each in earlier]
+            network.load_state_dict(mean_of([*ends, network.state_dict()]))
         if place.team.leads:
             _keep(network, done)
             (place.folder / RESUME_FILE).unlink(missing_ok=True)
+
+
+def _end(config: TrainConfig, out: Path, number: int) -> dict[str, Tensor]:
+    """Weights with which a stage ended; of stage 0, those that the run began with."""
+    if number == 0:
+        return first_network(config).state_dict()
+    return load_file(out / f"stage-{number}" / DONE_FILE)
 
 
 def _finish(network: Network, config: TrainConfig, store: Store, facts: dict[str, Any], out: Path) -> Path:

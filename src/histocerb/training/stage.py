@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 
 RESUME_FILE = "last.ckpt"
 DONE_FILE = "weights.safetensors"
+_APART = 2**31
+"""Between the seeds of two stages, which draw other samples; seeds of runs are smaller."""
 _PATIENCE = timedelta(hours=1)
 """How long processes wait for the one that validates."""
 
@@ -118,7 +120,8 @@ def stage_batches(network: Network, config: TrainConfig, place: Place, begin: in
     stage, team = config.stages[place.number - 1], place.team
     sampler = stage_sampler(network, config, place.store, stage)
     crops, spec = stage.crops or config.crops, network.spec.only(stage.heads)
-    dataset = BatchDataset(place.store, sampler, config.seed, crops, spec, (team.rank, team.size))
+    seed = config.seed + _APART * (place.number - 1)
+    dataset = BatchDataset(place.store, sampler, seed, crops, spec, (team.rank, team.size))
     steps = _Steps(begin * stage.accumulate, stage.steps * stage.accumulate)
     workers = place.hardware.workers(team.size) if config.workers is None else config.workers
     return loader(dataset, steps, workers=workers, pin_memory=place.hardware.kind == "cuda")
