@@ -77,3 +77,15 @@ def test_more_than_there_are(recipe: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"average_last of at most 2 for stage 2 .* found 3"):
         fit(_run(recipe, 1, 3), tmp_path / "run", device="cpu")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_new_head_has_no_weights_to_begin_with(recipe: dict[str, Any], tmp_path: Path) -> None:
+    model = fit(_run(recipe, 1), tmp_path / "first", device="cpu")
+    other = STAGE | {"heads": ["gland.instance"]}
+    stages = [other, other | {"average_last": 2}, STAGE]
+    config = validated(recipe | {"stages": stages, "start_from": str(model)}, TrainConfig, "recipe")
+    check_averages(config)
+    stages[1] |= {"average_last": 3}
+    config = validated(recipe | {"stages": stages, "start_from": str(model)}, TrainConfig, "recipe")
+    with pytest.raises(UsageError, match=r"without gland\.instance; lower average_last of stage 2"):
+        check_averages(config)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from histocerb.core.errors import UsageError
+from histocerb.models.checkpoint import load_checkpoint
 from histocerb.training.config import TrainConfig
 
 
@@ -19,7 +20,7 @@ def check_averages(config: TrainConfig) -> None:
     """There are as many ends as a stage wants the mean of; the start counts where it is a trained model.
 
     Raises:
-        UsageError: there are fewer.
+        UsageError: there are fewer, or the start lacks heads that are trained until then.
     """
     for number, stage in enumerate(config.stages, start=1):
         ends = number + (config.start_from is not None)
@@ -28,6 +29,14 @@ def check_averages(config: TrainConfig) -> None:
                 f"expected an average_last of at most {ends} for stage {number} (start_from counts as one), "
                 f"found {stage.average_last}; lower it"
             )
+        if stage.average_last > number and config.start_from is not None:
+            known = {head.name for head in load_checkpoint(config.start_from).network.spec.heads}
+            new = {name for before in config.stages[:number] for name in before.heads} - known
+            if new:
+                raise UsageError(
+                    f"expected start_from to have the heads whose mean is taken, found it without "
+                    f"{', '.join(sorted(new))}; lower average_last of stage {number}"
+                )
 
 
 def mean_of(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
