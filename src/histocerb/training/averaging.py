@@ -1,7 +1,7 @@
 """The mean of the weights at the ends of several stages (Izmailov et al. 2018).
 
-Each stage of a cyclic schedule ends near another optimum; their mean is often better on new data than any of
-them, and costs nothing at use.
+Each stage of a cyclic schedule ends near another optimum; there, their mean was better on new data than each
+of them. It costs nothing at use.
 """
 
 from __future__ import annotations
