@@ -12,8 +12,9 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from histocerb.data.store import Store
@@ -42,6 +43,20 @@ def pq_and_dice(report: dict[str, Any]) -> str:
     """Means over the images of CoNSeP."""
     found = report["summary"]["consep"]["nuclei"]
     return f"{found['pq']['mean']:.3f} / {found['dice']['mean']:.3f}"
+
+
+def patient_rows(report: dict[str, Any]) -> str:
+    """A row per patient of the images with glands: what is found, and means over its images."""
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in report["images"]:
+        if row["source"] == "glas" and "gland" in row["tasks"]:
+            found[row["patient"]].append(row["tasks"]["gland"])
+    rows = []
+    for patient, glands in sorted(found.items(), key=lambda item: -len(item[1])):
+        counts = [str(sum(gland[name] for gland in glands)) for name in ("objects", "tp", "fp")]
+        means = [f"{fmean(gland[name] for gland in glands):.2f}" for name in ("dice", "pq", "object_f1")]
+        rows.append(f"| {' | '.join([patient, str(len(glands)), *counts, *means])} |")
+    return "\n".join(rows)
 
 
 def f1_rows(f1: dict[str, float | None]) -> str:
@@ -106,6 +121,7 @@ def card(
         "hours": HOURS,
         "synth-sheets": len(last.indices(source="synth-sheets")),
         "objects": "\n".join(objects),
+        "patients": patient_rows(report),
         "consep_seen": pq_and_dice(seen),
         "consep_train": pq_and_dice(others),
         "consep_others": len(others["images"]),

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from histocerb.core.samples import ObjectLabels, Sample
 from histocerb.core.tasks import WORKING_MPP
 from histocerb.data.sources.entry import Entry
+from histocerb.slides.synth import VERSION
 from histocerb.slides.synth.block import BLOCK_PX, Canvas, Recipe, draw_canvas
 from histocerb.slides.synth.cells import COLUMNS, set_row
 from histocerb.slides.synth.config import NUCLEI, Cell, SynthConfig, Tissue, appearance
@@ -24,7 +25,7 @@ from histocerb.slides.synth.stain import scan
 from histocerb.slides.synth.store import GlandStore, Numbering
 
 NAME = "synth-sheets"
-RECIPE = "sheets 1"
+RECIPE = f"sheets 1, {VERSION}"
 GROUND = {Tissue.STROMA: 0.5, Tissue.INFLAMED: 0.25, Tissue.MUSCLE: 0.25}
 """Tissues around sheets, and their shares."""
 

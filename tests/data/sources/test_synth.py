@@ -1,14 +1,17 @@
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from histocerb.core.errors import UsageError
+from histocerb.core.samples import Sample
 from histocerb.core.tasks import CERBERUS
 from histocerb.data.convert import Conversion, convert
 from histocerb.data.sources.synth import synth, synth_tissue
 from histocerb.data.validate import validate
+from histocerb.slides.synth import VERSION
 
 
 def test_every_head_is_labelled_and_a_seed_gives_the_same(tmp_path: Path) -> None:
@@ -40,6 +43,29 @@ def test_another_size_is_not_taken_for_the_same(tmp_path: Path) -> None:
             convert(drawn(side_px), tmp_path, Conversion("synth"))
     store = convert(synth(1, 64), tmp_path, Conversion("synth"))
     assert store.records[0].width == 64
+
+
+@pytest.mark.parametrize(("version", "is_drawn"), [(VERSION, False), (VERSION - 1, True)])
+def test_squares_of_another_version_are_not_taken_for_the_same(
+    version: int, is_drawn: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted():
+        yield from synth(4, 64)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as before:
+        before.setattr("histocerb.data.sources.synth.VERSION", version)
+        with pytest.raises(KeyboardInterrupt):
+            convert(interrupted(), tmp_path, Conversion("synth"))
+    (entry,) = synth(1, 64)
+    drawn: list[str] = []
+
+    def load() -> Sample:
+        drawn.append(entry.name)
+        return entry.load()
+
+    convert([replace(entry, load=load)], tmp_path, Conversion("synth"))
+    assert bool(drawn) is is_drawn
 
 
 def test_tissue_has_every_class(tmp_path: Path) -> None:

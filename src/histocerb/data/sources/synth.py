@@ -16,7 +16,7 @@ from histocerb.core.geometry import Region
 from histocerb.core.samples import ObjectLabels, Sample
 from histocerb.core.tasks import CELL_PX, WORKING_MPP
 from histocerb.data.sources.entry import Entry, as_entries
-from histocerb.slides.synth import TISSUES, SynthConfig, SynthSlide
+from histocerb.slides.synth import TISSUES, VERSION, SynthConfig, SynthSlide
 
 NAME = "synth"
 TISSUE_NAME = "synth-tissue"
@@ -33,7 +33,7 @@ def synth(n: int, side_px: int = 1024, seed: int = 0, config: SynthConfig | None
     """
     if n < 1 or side_px < 1:
         raise UsageError(f"expected at least one sample and one pixel, found {n} of {side_px} px; raise them")
-    recipe = f"{side_px} {config or SynthConfig()}"
+    recipe = f"{VERSION} {side_px} {config or SynthConfig()}"
     return [
         Entry(_name(slide_seed), (), partial(_square, side_px, slide_seed, config), recipe)
         for slide_seed in range(seed, seed + n)
