@@ -33,14 +33,15 @@ def test_every_head_is_labelled_and_a_seed_gives_the_same(tmp_path: Path) -> Non
         synth(0)
 
 
-def test_another_size_is_not_taken_for_the_same(tmp_path: Path) -> None:
-    def drawn(side_px: int):
-        yield synth(1, side_px)[0]
-        raise KeyboardInterrupt
+def _interrupted(side_px: int):
+    """Squares of which the first are written when a conversion of them ends."""
+    yield from synth(4, side_px)
+    raise KeyboardInterrupt
 
-    for side_px in (80, 64):
-        with pytest.raises(KeyboardInterrupt):
-            convert(drawn(side_px), tmp_path, Conversion("synth"))
+
+def test_another_size_is_not_taken_for_the_same(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        convert(_interrupted(80), tmp_path, Conversion("synth"))
     store = convert(synth(1, 64), tmp_path, Conversion("synth"))
     assert store.records[0].width == 64
 
@@ -49,14 +50,10 @@ def test_another_size_is_not_taken_for_the_same(tmp_path: Path) -> None:
 def test_squares_of_another_version_are_not_taken_for_the_same(
     version: int, is_drawn: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted():
-        yield from synth(4, 64)
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as before:
         before.setattr("histocerb.data.sources.synth.VERSION", version)
         with pytest.raises(KeyboardInterrupt):
-            convert(interrupted(), tmp_path, Conversion("synth"))
+            convert(_interrupted(64), tmp_path, Conversion("synth"))
     (entry,) = synth(1, 64)
     drawn: list[str] = []
 
