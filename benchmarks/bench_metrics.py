@@ -89,7 +89,7 @@ def main(sides_px: tuple[int, ...] = SIDES_PX) -> None:
     score = np.random.default_rng(4).random(len(found))
     print(f"100,000 marks: pairs, hits     {median_ms(lambda: hits(marks, found, score), 1):8.1f} ms")
     images = [hits(marks[i::50], found[i::50], score[i::50]) for i in range(50)]
-    interval = median_ms(lambda: froc_interval(images, 0, resamples=100), 1)
+    interval = median_ms(lambda: froc_interval(images, range(50), 0, resamples=100), 1)
     print(f"FROC of 100,000 detections     {median_ms(lambda: froc(images), 3):8.1f} ms")
     print(f"its interval, 100 resamples    {interval:8.1f} ms")
 

@@ -92,6 +92,22 @@ def test_undefined_figures_are_left_out(path, tmp_path):
     assert list(rounds(path)[1].figures) == ["glas, gland"]
 
 
+def test_one_patient_says_nothing_about_chance(path, tmp_path):
+    """Its images have figures and no interval."""
+    for number, mean in ((0, 0.5), (1, 0.9)):
+        figures = {("glas", "gland"): {**summary(mean), "low": None, "high": None}}
+        record(path, number, report(tmp_path / f"{number}.json", figures))
+    found = rounds(path)
+    assert found[1].figures["glas, gland"] == Figure(20, 0.9, None, None)
+    assert "one patient" in verdict(found)
+    both = [
+        replace(one, figures={**one.figures, **of(one.number, mean, name="crag, gland").figures})
+        for one, mean in zip(found[:2], (0.5, 0.7), strict=True)
+    ]
+    assert "better: crag, gland" in verdict(both)
+    assert "glas" not in verdict(both)
+
+
 def test_wrong_reports(path, tmp_path):
     good = {("glas", "gland"): summary(0.7)}
     with pytest.raises(UsageError, match="held out"):

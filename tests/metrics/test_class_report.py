@@ -20,7 +20,7 @@ def guesses(n=60, images=12, seed=0):
 
 def test_equals_scikit_learn():
     found = guesses()
-    report = json.loads(json.dumps(class_report(found), allow_nan=False))
+    report = json.loads(json.dumps(class_report(found, range(12)), allow_nan=False))
     assert report["n"] == 60
     assert report["accuracy"]["mean"] == pytest.approx(metrics.accuracy_score(found.truth, found.guess))
     expected = metrics.f1_score(found.truth, found.guess, labels=[0, 1, 2], average="macro")
@@ -37,17 +37,19 @@ def test_equals_scikit_learn():
     assert set(report["f1"]) == set(report["calibration"]["ece_per_class"]) == {"a", "b", "c"}
 
 
-def test_intervals_are_over_images():
+def test_intervals_are_over_patients():
     found = guesses(n=400, images=8)
     alone = Guesses(CLASSES, np.arange(400), found.truth, found.guess, found.confidence, found.probabilities)
-    together, apart = (class_report(one)["accuracy"] for one in (found, alone))
+    together = class_report(found, range(8))["accuracy"]
+    apart = class_report(alone, found.image)["accuracy"]
+    assert (together["low"], together["high"]) == pytest.approx((apart["low"], apart["high"]), abs=0.01)
     assert (together["n"], apart["n"]) == (8, 400)
     assert together["low"] <= together["mean"] <= together["high"]
     assert apart["mean"] == together["mean"]
 
 
 def test_calibration_counts_all_and_bins_hold_their_confidence():
-    report = class_report(guesses())["calibration"]
+    report = class_report(guesses(), range(12))["calibration"]
     assert sum(row["n"] for row in report["bins"]) == 60
     assert all(row["low"] <= row["confidence"] <= row["high"] + 1e-9 for row in report["bins"])
     gaps = [abs(row["accuracy"] - row["confidence"]) * row["n"] for row in report["bins"]]
@@ -60,7 +62,7 @@ def test_classes_that_a_data_set_cannot_tell():
     table = np.array([[0.6, 0.4], [0.2, 0.8], [1, nan], [1, nan]])
     codes = np.array([0, 1, 0, 0])
     found = Guesses(("a", "b"), np.arange(4), codes, codes, np.array([0.6, 0.8, 1, 1]), table)
-    report = class_report(found)
+    report = class_report(found, range(4))
     assert report["ap"] == {"a": 1, "b": 1}
     assert report["calibration"]["ece_per_class"]["b"] == pytest.approx((0.4 + 0.2) / 2)
     assert report["accuracy"]["mean"] == 1

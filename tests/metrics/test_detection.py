@@ -136,7 +136,7 @@ def test_false_positives_of_images_with_missing_marks_do_not_count():
     assert math.isnan(froc([partly]).score)
 
 
-def test_interval_draws_images():
+def test_interval_draws_patients():
     rng = np.random.default_rng(5)
     batch = []
     for _ in range(30):
@@ -144,17 +144,20 @@ def test_interval_draws_images():
         hit = [(int(x), float(s)) for x, s in zip(marks, rng.random(4), strict=True) if rng.random() < 0.7]
         false = [(int(x) * 10 + 5, float(s) * 0.8) for x, s in zip(range(5), rng.random(5), strict=True)]
         batch.append(compared(([(int(x), False) for x in marks], hit + false, True)))
-    low, high = froc_interval(batch, 1, resamples=200)
+    low, high = froc_interval(batch, range(30), 1, resamples=200)
     assert low < froc(batch).score < high
-    assert (low, high) == froc_interval(batch, 1, resamples=200)
+    assert (low, high) == froc_interval(batch, range(30), 1, resamples=200)
     draws = [rng.integers(0, 30, 30) for _ in range(200)]
     slow = np.quantile([froc([batch[i] for i in draw]).score for draw in draws], [0.025, 0.975])
     assert (low, high) == pytest.approx(tuple(slow), abs=0.04)
+    doubled = froc_interval([*batch, *batch], [*range(30), *range(30)], 1, resamples=200)
+    assert doubled == pytest.approx((low, high))
 
 
 def test_interval_without_a_value():
-    assert all(math.isnan(end) for end in froc_interval([], 0))
-    assert all(math.isnan(end) for end in froc_interval([compared(([], [(1, 0.5)], True))], 0, resamples=5))
+    unmarked = compared(([], [(1, 0.5)], True))
+    assert all(math.isnan(end) for end in froc_interval([], "", 0))
+    assert all(math.isnan(end) for end in froc_interval([unmarked, unmarked], "ab", 0, resamples=5))
 
 
 def test_wrong_input():

@@ -39,29 +39,49 @@ def test_ties_of_many_images():
 
 
 def test_difference_interval_and_what_is_left_out():
-    found = paired([0.1, 0.2, NAN, 0.4, INF, NAN], [0.3, 0.5, 0.2, 0.4, 1.0, NAN])
-    assert (found.n, found.left_out) == (3, 2)
+    found = paired([0.1, 0.2, NAN, 0.4, INF, NAN], [0.3, 0.5, 0.2, 0.4, 1.0, NAN], "abcdef")
+    assert (found.n, found.patients, found.left_out) == (3, 3, 2)
     assert found.difference == pytest.approx((0.2 + 0.3 + 0) / 3)
     assert found.low <= found.difference <= found.high
     assert found.p == 0.5
-    assert paired([0.1, 0.2], [0.3, 0.5]) == paired([0.1, 0.2], [0.3, 0.5])
+    again, other = (paired([0.1, 0.2], [0.3, 0.5], "ab", seed) for seed in (0, 0))
+    assert again == other
 
 
 def test_swapping_the_models_turns_the_sign():
     rng = np.random.default_rng(3)
     a, b = rng.random(20), rng.random(20)
-    there, back = paired(a, b), paired(b, a)
+    there, back = paired(a, b, range(20)), paired(b, a, range(20))
     assert (there.difference, there.p) == pytest.approx((-back.difference, back.p))
     assert (there.low, there.high) == pytest.approx((-back.high, -back.low), abs=0.02)
 
 
 def test_nothing_to_compare():
-    found = paired([NAN], [0.5])
-    assert (found.n, found.left_out) == (0, 1)
+    found = paired([NAN], [0.5], "a")
+    assert (found.n, found.patients, found.left_out) == (0, 0, 1)
     assert math.isnan(found.p)
-    assert paired([0.5, 0.5], [0.5, 0.5]).p == 1
-    with pytest.raises(ValueError, match="found 1 and 2"):
-        paired([0.5], [0.5, 0.6])
+    assert paired([0.5, 0.5], [0.5, 0.5], "ab").p == 1
+    with pytest.raises(ValueError, match="found 1, 2 and 1"):
+        paired([0.5], [0.5, 0.6], "a")
+    with pytest.raises(ValueError, match="found 1, 1 and 2"):
+        paired([0.5], [0.6], "ab")
+
+
+def test_images_of_a_patient_count_once():
+    """Ten patients better in all of their images are no more proof with a hundred images than with ten."""
+    rng = np.random.default_rng(5)
+    a, gain = rng.random(10), rng.random(10)
+    once = paired(a, a + gain, range(10))
+    often = paired(np.repeat(a, 10), np.repeat(a + gain, 10), np.repeat(np.arange(10), 10))
+    assert (often.n, often.patients) == (100, 10)
+    assert often.p == once.p == pytest.approx(2 / 2**10)
+    assert (often.low, often.high) == pytest.approx((once.low, once.high))
+
+
+def test_one_patient_proves_nothing():
+    found = paired([0.1, 0.2, 0.3], [0.5, 0.6, 0.8], "aaa")
+    assert found.p == 1
+    assert math.isnan(found.low)
 
 
 def test_holm_by_hand():

@@ -77,7 +77,7 @@ def test_figures_of_one_image():
 
 
 def test_summary_of_two_images_is_json():
-    found = json.loads(json.dumps(task_report(typed_images()), allow_nan=False))
+    found = json.loads(json.dumps(task_report(typed_images(), "ab"), allow_nan=False))
     assert (found["images"], found["objects"], found["found"]) == (2, 6, 6)
     assert found["pq"]["n"] == 2
     assert found["pq"]["mean"] == pytest.approx((2 / 3 + 1) / 2)
@@ -102,7 +102,7 @@ def test_summary_of_two_images_is_json():
 
 def test_a_class_without_truth_has_a_figure_but_no_share_in_the_mean():
     only = dict.fromkeys(TYPES, "plasma")
-    found = task_report([image(THREE, THREE, only, {**only, 3: "neutrophil"})])
+    found = task_report([image(THREE, THREE, only, {**only, 3: "neutrophil"})], "a")
     assert found["per_class"]["neutrophil"]["pq_plus"] == 0
     assert found["mpq_plus"]["mean"] == pytest.approx(2 / 2.5)
 
@@ -117,12 +117,13 @@ def test_means_equal_the_plain_functions():
     with_truth = [
         value for name, value in zip(scores.classes, scores.values, strict=True) if name in TYPES.values()
     ]
-    assert task_report(images)["mpq_plus"]["mean"] == pytest.approx(np.mean(with_truth))
+    assert task_report(images, range(5))["mpq_plus"]["mean"] == pytest.approx(np.mean(with_truth))
 
 
 def test_one_empty_side_is_an_infinite_distance():
     found = task_report(
-        [image(THREE, NOTHING), image(NOTHING, THREE), image(THREE, THREE), image(NOTHING, NOTHING)]
+        [image(THREE, NOTHING), image(NOTHING, THREE), image(THREE, THREE), image(NOTHING, NOTHING)],
+        "abcd",
     )
     distance = found["object_hausdorff_um"]
     assert (distance["n"], distance["mean"], distance["infinite"]) == (1, 0, 2)
@@ -134,7 +135,7 @@ def test_one_empty_side_is_an_infinite_distance():
 
 
 def test_nothing_at_all():
-    found = task_report([image(NOTHING, NOTHING)])
+    found = task_report([image(NOTHING, NOTHING)], "a")
     assert found["pq"] == {"n": 0, "mean": None, "sd": None, "low": None, "high": None}
     assert found["object_f1"]["mean"] is None
     assert found["detection"]["froc"]["mean"] is None
@@ -145,11 +146,11 @@ def test_counts_per_class():
     more = squares({1: (0, 0), 2: (10, 0), 3: (20, 0), 4: (30, 0)})
     types = {**TYPES, 4: "plasma"}
     images = [image(THREE, THREE, TYPES, TYPES), image(more, more, types, types)]
-    found = task_report(images)
+    found = task_report(images, "ab")
     assert found["per_class"]["plasma"]["r2"] == 1
     assert found["r2"]["mean"] == 1
     worse = [image(THREE, THREE, TYPES, TYPES), image(more, THREE, types, TYPES)]
-    assert task_report(worse)["per_class"]["plasma"]["r2"] == pytest.approx(1 - 1 / 0.5)
+    assert task_report(worse, "ab")["per_class"]["plasma"]["r2"] == pytest.approx(1 - 1 / 0.5)
 
 
 def test_places_alone():
@@ -158,7 +159,7 @@ def test_places_alone():
     marks = Marks(centres, ("plasma", "plasma", "connective"))
     words = wording(NUCLEI, [dict(enumerate(marks.classes))])
     one = judge(mark_quality(marks, table, probabilities, 0.5), NUCLEI, words)
-    found = json.loads(json.dumps(task_report([one]), allow_nan=False))
+    found = json.loads(json.dumps(task_report([one], "a"), allow_nan=False))
     assert "pq" not in found
     assert "mpq" not in found
     detection = found["detection"]
@@ -176,16 +177,16 @@ def test_images_of_data_sets_with_other_classes():
     words = wording(NUCLEI, [grouped])
     table, probabilities = found_from(THREE, TYPES)
     coarse = judge(outline_quality(ObjectLabels(THREE, grouped), table, probabilities, 0.5), NUCLEI, words)
-    found = task_report([fine, coarse])
+    found = task_report([fine, coarse], "ab")
     assert found["mpq"]["mean"] == found["mpq_plus"]["mean"] == 1
     assert found["types"]["accuracy"]["mean"] == 1
     assert found["types"]["ap"]["plasma"] == found["types"]["ap"]["inflammatory"] == 1
     assert found["per_class"]["plasma"]["objects"] == 1
 
 
-def test_one_image_has_intervals_of_one_point():
-    """Intervals are computed in another way than the figures: with one image both must be the same."""
-    found = task_report([typed_images()[0]])
+def test_equal_images_have_intervals_of_one_point():
+    """Intervals are computed in another way than the figures: with equal images both must be the same."""
+    found = task_report([typed_images()[0]] * 3, "abc")
     for name in ("pq", "object_f1", "object_dice", "object_hausdorff_um", "mpq", "mpq_plus"):
         figure = found[name]
         assert figure["mean"] is not None
@@ -193,6 +194,27 @@ def test_one_image_has_intervals_of_one_point():
     for name in ("accuracy", "mf1", "map"):
         figure = found["types"][name]
         assert (figure["low"], figure["high"]) == pytest.approx((figure["mean"],) * 2), name
+
+
+def test_images_of_a_patient_are_drawn_together():
+    """Three images of each of two patients have the intervals of one image of each."""
+    once = task_report(typed_images(), "ab")
+    thrice = task_report(typed_images() * 3, "ababab")
+    for name in ("pq", "object_f1", "object_dice", "object_hausdorff_um", "mpq", "mpq_plus"):
+        for end in ("mean", "low", "high"):
+            assert thrice[name][end] == pytest.approx(once[name][end]), name
+    for name in ("accuracy", "mf1", "map"):
+        assert thrice["types"][name]["low"] == pytest.approx(once["types"][name]["low"]), name
+    assert thrice["detection"]["froc"]["n"] == 6
+    alone = task_report(typed_images(), "aa")
+    figures = [
+        alone["pq"],
+        alone["object_f1"],
+        alone["mpq"],
+        alone["types"]["map"],
+        alone["detection"]["froc"],
+    ]
+    assert all(figure["mean"] is not None and figure["low"] is None for figure in figures)
 
 
 def test_the_interval_of_r2_is_that_of_resampled_counts():

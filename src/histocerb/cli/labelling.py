@@ -14,7 +14,7 @@ from histocerb.cli.progress import counted
 from histocerb.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from histocerb.data.rounds import Round
+    from histocerb.data.rounds import Figure, Round
 
 
 def register(app: typer.Typer) -> None:
@@ -111,9 +111,13 @@ def _samples(found: list[Round]) -> str:
     return table(("round", "samples", *tasks, "annotators", "dates"), rows)
 
 
+def _interval(found: Figure) -> str:
+    return "-" if found.low is None else f"{found.low:.3f} to {found.high:.3f}"
+
+
 def _figures(found: list[Round]) -> str:
     rows = [
-        (str(one.number), name, str(f.n), f"{f.mean:.3f}", f"{f.low:.3f} to {f.high:.3f}")
+        (str(one.number), name, str(f.n), f"{f.mean:.3f}", _interval(f))
         for one in found
         for name, f in one.figures.items()
     ]

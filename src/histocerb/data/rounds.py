@@ -22,7 +22,7 @@ from histocerb.data.splits import TRAIN
 
 LEDGER = "rounds.json"
 MEASURE = "pq"
-"""The figure of a report that rounds are compared by: panoptic quality, with an interval over images."""
+"""The figure of a report that rounds are compared by: panoptic quality, with an interval over patients."""
 
 _FEW_IMAGES = 10
 
@@ -34,18 +34,18 @@ class Figure:
     Attributes:
         n: images.
         mean: over them.
-        low, high: bootstrap interval of the mean (95 %).
+        low, high: bootstrap interval of the mean (95 %); None where the images are of one patient.
     """
 
     n: int
     mean: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
     @property
-    def half_width(self) -> float:
+    def half_width(self) -> float | None:
         """Half of the interval: what chance does to the mean."""
-        return (self.high - self.low) / 2
+        return None if self.low is None or self.high is None else (self.high - self.low) / 2
 
 
 @dataclass(frozen=True)
@@ -168,12 +168,24 @@ def verdict(found: Sequence[Round]) -> str:
             f"rounds {before.number} and {last.number} were measured on different images; "
             "measure both models on the same store"
         )
-    return _compared(before, last, same) + _caution(last, same, len(measured))
+    chance = _chance(before, last, same)
+    if not chance:
+        return (
+            f"rounds {before.number} and {last.number} were measured on one patient, which does not say what "
+            "chance does; measure both models on images of several"
+        )
+    return _compared(before, last, chance) + _caution(last, list(chance), len(measured))
 
 
-def _compared(before: Round, last: Round, same: Sequence[str]) -> str:
+def _chance(before: Round, last: Round, same: Sequence[str]) -> dict[str, float]:
+    """What chance does to each figure; without those of which an interval says nothing."""
+    widths = {name: [one.figures[name].half_width for one in (before, last)] for name in same}
+    return {name: max(w for w in both if w is not None) for name, both in widths.items() if None not in both}
+
+
+def _compared(before: Round, last: Round, chance: Mapping[str, float]) -> str:
+    same = list(chance)
     gain = {name: last.figures[name].mean - before.figures[name].mean for name in same}
-    chance = {name: max(one.figures[name].half_width for one in (before, last)) for name in same}
     words = {
         name: f"{name} {before.figures[name].mean:.3f} -> {last.figures[name].mean:.3f} "
         f"({gain[name]:+.3f}, chance ±{chance[name]:.3f})"
@@ -232,7 +244,8 @@ def _figures(report: Path) -> dict[str, Figure]:
 
 
 def _figure(row: Mapping[str, Any]) -> Figure:
-    return Figure(int(row["n"]), float(row["mean"]), float(row["low"]), float(row["high"]))
+    low, high = (None if row[end] is None else float(row[end]) for end in ("low", "high"))
+    return Figure(int(row["n"]), float(row["mean"]), low, high)
 
 
 def _read_ledger(path: Path) -> dict[int, dict[str, Figure]]:

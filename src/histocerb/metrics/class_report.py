@@ -9,7 +9,7 @@ import numpy as np
 from histocerb.metrics.calibration import Reliability, ece_per_class, reliability
 from histocerb.metrics.classification import average_precision_per_class, confusion, f1_per_class
 from histocerb.metrics.figures import Json, number, per_class, summary
-from histocerb.metrics.interval import defined_mean, ratio, summarise_together
+from histocerb.metrics.interval import Patients, defined_mean, ratio, summarise_together
 from histocerb.metrics.matching import Float, Int
 from histocerb.metrics.segmentation import ClassScores, mean_of_defined
 
@@ -49,14 +49,16 @@ class Guesses:
         )
 
 
-def class_report(found: Guesses, seed: int = 0) -> Json:
-    """Accuracy, mF1 and mAP with intervals over images; F1 and AP per class; confusion; calibration.
+def class_report(found: Guesses, patients: Patients, seed: int = 0) -> Json:
+    """Accuracy, mF1 and mAP with intervals; F1 and AP per class; confusion; calibration.
 
-    Means are over the classes that the truth has. Calibration is that of the guess.
+    Means are over the classes that the truth has, intervals over patients, one per image. Calibration is
+    that of the guess.
     """
     images, of_thing = np.unique(found.image, return_inverse=True)
-    n, c = len(images), len(found.classes)
-    per_image = np.zeros((n, c * c))
+    c = len(found.classes)
+    patients = [patients[image] for image in images]
+    per_image = np.zeros((len(images), c * c))
     np.add.at(per_image, (of_thing, found.truth * c + found.guess), 1)
     counts = confusion(found.truth, found.guess, c)
     present = np.flatnonzero(counts.sum(1))
@@ -79,9 +81,9 @@ def class_report(found: Guesses, seed: int = 0) -> Json:
     f1_mean, precision_mean = _mean_of_present(f1, present), _mean_of_present(precision, present)
     return {
         "n": len(found.truth),
-        "accuracy": summary(summarise_together(right, n, accuracy, seed)),
-        "mf1": summary(summarise_together(f1_mean, n, mean_f1, seed)),
-        "map": summary(summarise_together(precision_mean, n, mean_precision, seed, _RANKINGS)),
+        "accuracy": summary(summarise_together(right, patients, accuracy, seed)),
+        "mf1": summary(summarise_together(f1_mean, patients, mean_f1, seed)),
+        "map": summary(summarise_together(precision_mean, patients, mean_precision, seed, _RANKINGS)),
         "f1": _of_present(f1, present),
         "ap": _of_present(precision, present),
         "confusion": {"classes": list(found.classes), "counts": counts.tolist()},

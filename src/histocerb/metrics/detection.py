@@ -16,6 +16,7 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
+from histocerb.metrics.interval import Patients, draws
 from histocerb.metrics.matching import Float, Int
 from histocerb.metrics.objects import DetectionCounts
 from histocerb.metrics.places import Pairs
@@ -147,16 +148,21 @@ def froc(images: Sequence[Detections]) -> Froc:
 
 
 def froc_interval(
-    images: Sequence[Detections], seed: int, level: float = 0.95, resamples: int = 1000
+    images: Sequence[Detections],
+    patients: Patients,
+    seed: int,
+    level: float = 0.95,
+    resamples: int = 1000,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of the FROC score; images are drawn with replacement.
+    """Percentile bootstrap interval of the FROC score; patients (one per image) are drawn with replacement.
 
     Returns:
-        (low, high); draws without a mark or a complete image are left out, nan twice if all are.
+        (low, high); draws without a mark or a complete image are left out; nan twice if all are, or below two
+        patients.
     """
-    ranking, rng, n = _Ranking.of(images), np.random.default_rng(seed), len(images)
-    draws = (rng.multinomial(n, np.full(n, 1 / n)) for _ in range(resamples if n else 0))
-    scores = np.array([ranking.curve(draw).score for draw in draws])
+    ranking = _Ranking.of(images)
+    chunks = draws(patients, seed, resamples)
+    scores = np.array([ranking.curve(weight).score for chunk in chunks for weight in chunk])
     scores = scores[~np.isnan(scores)]
     if len(scores) == 0:
         return float("nan"), float("nan")

@@ -1,8 +1,12 @@
-"""Mean, spread and bootstrap interval of values measured on images."""
+"""Mean, spread and bootstrap interval of values measured on images.
+
+Images of one patient are alike, so intervals come from drawing patients, each with all of its images
+(cluster bootstrap: Davison and Hinkley, "Bootstrap Methods and their Application", 1997, section 3.8).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +17,9 @@ from histocerb.metrics.matching import Float, Int
 _CHUNK = 1_000_000
 """Numbers that are held at a time."""
 
+Patients = Sequence[Hashable] | Int
+"""Whom each image is of: names or numbers; equal ones are one patient."""
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -22,7 +29,7 @@ class Summary:
         n: values that are defined; images, where the measure is one of all images together.
         mean: nan without any; the measure itself, where it is one of all images together.
         sd: sample standard deviation; nan below two values, and for a measure of all images together.
-        low: lower end of the bootstrap interval of the mean.
+        low: lower end of the bootstrap interval of the mean; nan below two patients.
         high: upper end.
     """
 
@@ -34,52 +41,74 @@ class Summary:
 
 
 def bootstrap_interval(
-    values: Sequence[float] | npt.NDArray[np.floating], seed: int, level: float = 0.95, resamples: int = 2000
+    values: Sequence[float] | Float,
+    patients: Patients,
+    seed: int,
+    level: float = 0.95,
+    resamples: int = 2000,
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of the mean.
 
     Args:
-        values: One per image (or patient); nan is left out.
+        values: One per image; nan is left out.
+        patients: One per image.
         seed: Same seed, same interval.
         level: Coverage.
         resamples: Means drawn with replacement.
 
     Returns:
-        (low, high); nan twice without a value.
+        (low, high); nan twice with values of fewer than two patients.
     """
-    defined = np.asarray(values, np.float64)
-    defined = defined[~np.isnan(defined)]
-    if len(defined) == 0:
-        return float("nan"), float("nan")
-    means = [chunk @ defined / len(defined) for chunk in _draws(len(defined), seed, resamples)]
-    return _ends(np.concatenate(means), level)
+    numbers = np.asarray(values, np.float64)
+    known = np.flatnonzero(~np.isnan(numbers)).tolist()
+    defined = numbers[known]
+    of_known = [patients[i] for i in known]
+    means = [ratio(chunk @ defined, chunk.sum(axis=1)) for chunk in draws(of_known, seed, resamples)]
+    return _ends(np.concatenate([np.zeros(0), *means]), level)
 
 
-def summarise(values: Sequence[float] | npt.NDArray[np.floating], seed: int = 0) -> Summary:
-    """Mean, spread and 95 % interval of the values that are not nan."""
+def summarise(values: Sequence[float] | Float, patients: Patients, seed: int = 0) -> Summary:
+    """Mean, spread and 95 % interval of the values (one per image, each of a patient) that are not nan."""
+    low, high = bootstrap_interval(values, patients, seed)
     defined = np.asarray(values, np.float64)
     defined = defined[~np.isnan(defined)]
-    low, high = bootstrap_interval(defined, seed)
     mean = float(defined.mean()) if len(defined) else float("nan")
     sd = float(defined.std(ddof=1)) if len(defined) > 1 else float("nan")
     return Summary(len(defined), mean, sd, low, high)
 
 
+def draws(patients: Patients, seed: int, resamples: int) -> Iterator[Int]:
+    """How often each of n images is there when P patients are drawn with replacement, P of them each time.
+
+    Returns:
+        Chunks of some resamples x n; none below two patients, of which nothing can be drawn but the same.
+    """
+    code: dict[Hashable, int] = {}
+    of_image = np.array([code.setdefault(patient, len(code)) for patient in patients], np.int64)
+    rng, n = np.random.default_rng(seed), len(code)
+    if n < 2:
+        return
+    for first in range(0, resamples, rows := max(1, _CHUNK // len(of_image))):
+        count = min(rows, resamples - first)
+        places = rng.integers(0, n, (count, n)) + n * np.arange(count)[:, None]
+        yield np.bincount(places.ravel(), minlength=count * n).reshape(count, n)[:, of_image]
+
+
 def summarise_together(
-    value: float, n: int, measure: Callable[[Int], Float], seed: int = 0, resamples: int = 1000
+    value: float, patients: Patients, measure: Callable[[Int], Float], seed: int = 0, resamples: int = 1000
 ) -> Summary:
-    """A measure of all images together, with a percentile bootstrap 95 % interval over images.
+    """A measure of n images together, with a percentile bootstrap 95 % interval over patients.
 
     Args:
         value: The measure.
-        n: Images.
+        patients: One per image.
         measure: From R x n numbers, how often each image is there, to R values, nan where undefined.
         seed: Same seed, same interval.
-        resamples: Sets of n images drawn with replacement; those without a measure are left out.
+        resamples: Sets of patients drawn with replacement; those without a measure are left out.
     """
-    drawn = [measure(weight) for weight in _draws(n, seed, resamples)] if n else []
+    drawn = [measure(weight) for weight in draws(patients, seed, resamples)]
     low, high = _ends(np.concatenate([np.zeros(0), *drawn]), 0.95)
-    return Summary(n, value, float("nan"), low, high)
+    return Summary(len(patients), value, float("nan"), low, high)
 
 
 def ratio(over: npt.ArrayLike, under: npt.ArrayLike) -> Float:
@@ -92,15 +121,6 @@ def defined_mean(values: Float) -> Float:
     """Means over the last axis of what is not nan; nan where all is."""
     is_known = ~np.isnan(values)
     return ratio(np.where(is_known, values, 0.0).sum(axis=-1), is_known.sum(axis=-1))
-
-
-def _draws(n: int, seed: int, resamples: int) -> Iterator[Int]:
-    """How often each of n images is drawn, in chunks of some resamples x n."""
-    rng = np.random.default_rng(seed)
-    for first in range(0, resamples, rows := max(1, _CHUNK // n)):
-        count = min(rows, resamples - first)
-        places = rng.integers(0, n, (count, n)) + n * np.arange(count)[:, None]
-        yield np.bincount(places.ravel(), minlength=count * n).reshape(count, n)
 
 
 def _ends(values: Float, level: float) -> tuple[float, float]:

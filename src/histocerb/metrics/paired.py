@@ -1,19 +1,21 @@
 """Two models on the same images: differences, their intervals, and whether chance explains them.
 
+Images of one patient are alike, so patients are what is drawn and tested.
+
 Wilcoxon, "Individual comparisons by ranking methods", Biometrics Bulletin 1945; Holm, "A simple sequentially
 rejective multiple test procedure", Scandinavian Journal of Statistics 1979.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from histocerb.metrics.interval import bootstrap_interval
+from histocerb.metrics.interval import Patients, bootstrap_interval
 
 _ROUNDING = 1e-9
 """Differences up to it are those of arithmetic, not of models."""
@@ -28,15 +30,19 @@ class Paired:
 
     Attributes:
         n: such images.
+        patients: whom these are of.
         left_out: images on which one of the two has no (or an infinite) value.
         first: mean of the first model; nan without an image.
         second: mean of the second.
-        low: lower end of the bootstrap 95 % interval of the mean of second minus first.
+        low: lower end of the bootstrap 95 % interval of the mean of second minus first; nan below two
+            patients.
         high: upper end.
-        p: two-sided p-value of the Wilcoxon signed-rank test; 1 where no image differs, nan without images.
+        p: two-sided p-value of the Wilcoxon signed-rank test on the mean difference of each patient; 1
+            where none differs, nan without images.
     """
 
     n: int
+    patients: int
     left_out: int
     first: float
     second: float
@@ -50,35 +56,41 @@ class Paired:
         return self.second - self.first
 
 
-def paired(first: Sequence[float], second: Sequence[float], seed: int = 0) -> Paired:
+def paired(first: Sequence[float], second: Sequence[float], patients: Patients, seed: int = 0) -> Paired:
     """Compare two models image by image.
 
     Args:
         first: One value per image; nan or infinite where undefined.
         second: Of the same images.
+        patients: One per image.
         seed: Of the interval.
 
     Raises:
         ValueError: The lengths differ.
     """
     a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
-    if a.shape != b.shape:
-        raise ValueError(f"expected values of the same images, found {len(a)} and {len(b)}")
+    if not len(a) == len(b) == len(patients):
+        raise ValueError(f"expected values of the same images, found {len(a)}, {len(b)} and {len(patients)}")
     both = np.isfinite(a) & np.isfinite(b)
     neither = np.isnan(a) & np.isnan(b)
     left_out = int(np.count_nonzero(~both & ~neither))
     if not both.any():
         nan = float("nan")
-        return Paired(0, left_out, nan, nan, nan, nan, nan)
+        return Paired(0, 0, left_out, nan, nan, nan, nan, nan)
     a, b = a[both], b[both]
-    low, high = bootstrap_interval(b - a, seed)
-    return Paired(len(a), left_out, float(a.mean()), float(b.mean()), low, high, signed_rank(b - a))
+    of_both = [patient for patient, has_both in zip(patients, both, strict=True) if has_both]
+    of_patient: dict[Hashable, list[float]] = {}
+    for patient, value in zip(of_both, b - a, strict=True):
+        of_patient.setdefault(patient, []).append(value)
+    p = signed_rank(np.array([np.mean(values) for values in of_patient.values()]))
+    low, high = bootstrap_interval(b - a, of_both, seed)
+    return Paired(len(a), len(of_patient), left_out, float(a.mean()), float(b.mean()), low, high, p)
 
 
 def signed_rank(difference: npt.NDArray[np.float64]) -> float:
-    """Two-sided p-value of the Wilcoxon signed-rank test; images that do not differ are left out.
+    """Two-sided p-value of the Wilcoxon signed-rank test; differences of 0 are left out.
 
-    Exact up to 50 images, or up to 13 where some differ by the same amount; else the normal approximation.
+    Exact up to 50 of them, or up to 13 where some differ by the same amount; else the normal approximation.
     """
     nonzero = difference[np.abs(difference) > _ROUNDING]
     if len(nonzero) == 0:

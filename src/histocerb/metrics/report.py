@@ -6,9 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from histocerb.metrics.detection import FALSE_PER_IMAGE, detection_counts, froc, froc_interval
+from histocerb.metrics.detection import FALSE_PER_IMAGE, Detections, detection_counts, froc, froc_interval
 from histocerb.metrics.figures import Json, number, summary
-from histocerb.metrics.interval import Summary, defined_mean, ratio, summarise, summarise_together
+from histocerb.metrics.interval import (
+    Patients,
+    Summary,
+    defined_mean,
+    ratio,
+    summarise,
+    summarise_together,
+)
 from histocerb.metrics.matching import Float, Int
 from histocerb.metrics.objects import DetectionCounts, ObjectScore, object_dice, object_f1
 from histocerb.metrics.quality import Judged, Outlined
@@ -57,11 +64,12 @@ def _outline_figures(outlined: Outlined) -> Json:
     }
 
 
-def task_report(images: Sequence[Judged], seed: int = 0) -> Json:
+def task_report(images: Sequence[Judged], patients: Patients, seed: int = 0) -> Json:
     """Summary of a task over images.
 
     Dice, PQ, DQ, SQ and AJI are means over images. F1, object Dice and object Hausdorff are pooled over
-    images, as the GlaS challenge does, mPQ+ and FROC by definition. Intervals are over images.
+    images, as the GlaS challenge does, mPQ+ and FROC by definition. Intervals are over patients, one per
+    image.
     """
     detections = [image.quality.detections for image in images]
     result: Json = {
@@ -69,13 +77,18 @@ def task_report(images: Sequence[Judged], seed: int = 0) -> Json:
         "objects": sum(one.n_truth for one in detections),
         "found": sum(len(one.score) for one in detections),
     }
-    outlined = [image.quality.outlined for image in images if image.quality.outlined is not None]
+    outlined = [
+        (image.quality.outlined, patient)
+        for image, patient in zip(images, patients, strict=True)
+        if image.quality.outlined is not None
+    ]
     if outlined:
-        result |= _outline_report(outlined, seed)
-    return {**result, **typed_report(images, seed), "detection": _detection_report(images, seed)}
+        result |= _outline_report([one for one, _ in outlined], [patient for _, patient in outlined], seed)
+    detection = _detection_report(detections, patients, seed)
+    return {**result, **typed_report(images, patients, seed), "detection": detection}
 
 
-def _outline_report(images: Sequence[Outlined], seed: int) -> Json:
+def _outline_report(images: Sequence[Outlined], patients: Patients, seed: int) -> Json:
     panoptic = [panoptic_quality(image.overlaps) for image in images]
     f1 = [object_f1(image.overlaps) for image in images]
     f1_rows = np.array([(one.tp, one.fp, one.fn) for one in f1], np.float64)
@@ -86,23 +99,25 @@ def _outline_report(images: Sequence[Outlined], seed: int) -> Json:
 
     all_f1 = sum(f1, DetectionCounts(0, 0, 0)).f1
     hausdorff = [image.hausdorff_um for image in images]
-    finite = [score for score in hausdorff if np.isfinite(score.value)]
+    is_finite = [bool(np.isfinite(score.value)) for score in hausdorff]
+    finite = [score for score, has_value in zip(hausdorff, is_finite, strict=True) if has_value]
+    of_finite = [patient for patient, has_value in zip(patients, is_finite, strict=True) if has_value]
     return {
-        "dice": summary(summarise([image.dice for image in images], seed)),
-        "pq": summary(summarise([one.pq for one in panoptic], seed)),
-        "dq": summary(summarise([one.dq for one in panoptic], seed)),
-        "sq": summary(summarise([one.sq for one in panoptic], seed)),
-        "aji": summary(summarise([aji(image.overlaps) for image in images], seed)),
-        "object_f1": summary(summarise_together(all_f1, len(f1), pooled_f1, seed)),
-        "object_dice": _pooled_score([object_dice(image.overlaps) for image in images], seed),
+        "dice": summary(summarise([image.dice for image in images], patients, seed)),
+        "pq": summary(summarise([one.pq for one in panoptic], patients, seed)),
+        "dq": summary(summarise([one.dq for one in panoptic], patients, seed)),
+        "sq": summary(summarise([one.sq for one in panoptic], patients, seed)),
+        "aji": summary(summarise([aji(image.overlaps) for image in images], patients, seed)),
+        "object_f1": summary(summarise_together(all_f1, patients, pooled_f1, seed)),
+        "object_dice": _pooled_score([object_dice(image.overlaps) for image in images], patients, seed),
         "object_hausdorff_um": {
-            **_pooled_score(finite, seed),
+            **_pooled_score(finite, of_finite, seed),
             "infinite": int(sum(np.isinf(score.value) for score in hausdorff)),
         },
     }
 
 
-def _pooled_score(scores: Sequence[ObjectScore], seed: int) -> Json:
+def _pooled_score(scores: Sequence[ObjectScore], patients: Patients, seed: int) -> Json:
     rows = np.array([(s.truth_sum, s.truth_area, s.pred_sum, s.pred_area) for s in scores]).reshape(-1, 4)
 
     def pooled(weight: Int) -> Float:
@@ -110,13 +125,12 @@ def _pooled_score(scores: Sequence[ObjectScore], seed: int) -> Json:
         return defined_mean(ratio(sums[:, ::2], sums[:, 1::2]))
 
     value = sum(scores, ObjectScore(0.0, 0, 0.0, 0)).value
-    return summary(summarise_together(value, len(rows), pooled, seed))
+    return summary(summarise_together(value, patients, pooled, seed))
 
 
-def _detection_report(images: Sequence[Judged], seed: int) -> Json:
-    found = [image.quality.detections for image in images]
+def _detection_report(found: Sequence[Detections], patients: Patients, seed: int) -> Json:
     curve, counts = froc(found), detection_counts(found, -np.inf)
-    low, high = froc_interval(found, seed, resamples=_RESAMPLES)
+    low, high = froc_interval(found, patients, seed, resamples=_RESAMPLES)
     every = max(1, -(-len(curve.threshold) // _CURVE_POINTS))
     kept = sorted({*range(0, len(curve.threshold), every), len(curve.threshold) - 1})
     return {

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from histocerb.metrics.class_report import Guesses, class_report
 from histocerb.metrics.counts import count_table, r2_of_counts
 from histocerb.metrics.figures import Json, per_class, summary
-from histocerb.metrics.interval import defined_mean, ratio, summarise_together
+from histocerb.metrics.interval import Patients, defined_mean, ratio, summarise_together
 from histocerb.metrics.matching import Float, Int
 from histocerb.metrics.quality import Judged
 from histocerb.metrics.segmentation import (
@@ -24,11 +24,11 @@ from histocerb.metrics.segmentation import (
 _NO_COUNTS = PanopticQuality(0, 0, 0, 0.0)
 
 
-def typed_report(images: Sequence[Judged], seed: int) -> Json:
+def typed_report(images: Sequence[Judged], patients: Patients, seed: int) -> Json:
     """Figures over images, {} where no data set types its objects.
 
     `mpq`, `mpq_plus`, `r2`, `per_class` (objects, found, pq, pq_plus and r2) and `types` (of pairs).
-    Means are over classes that the truth has.
+    Means are over classes that the truth has; intervals over patients, one per image.
     """
     names = tuple(dict.fromkeys(name for image in images for name in image.names))
     if not names:
@@ -42,9 +42,10 @@ def typed_report(images: Sequence[Judged], seed: int) -> Json:
         "found": dict(zip(names, found.sum(0).tolist(), strict=True)),
     }
     result: Json = {}
-    typed = [image.classes for image in images if image.classes]
+    places = [place for place, image in enumerate(images) if image.classes]
+    typed = [images[place].classes for place in places]
     if typed:
-        result |= _quality(typed, seed)
+        result |= _quality(typed, [patients[place] for place in places], seed)
         columns |= {"pq": per_class(mpq(typed)), "pq_plus": per_class(mpq_plus(typed))}
     knows = np.array([[name in image.names for name in names] for image in images])
     own_r2 = [
@@ -53,14 +54,14 @@ def typed_report(images: Sequence[Judged], seed: int) -> Json:
     ]
     r2 = ClassScores(names, tuple(own_r2))
     columns["r2"] = per_class(r2)
-    together = summarise_together(r2.mean, len(images), _mean_r2(truth, found, knows), seed)
+    together = summarise_together(r2.mean, patients, _mean_r2(truth, found, knows), seed)
     result["r2"] = summary(together)
     result["per_class"] = {name: {key: values.get(name) for key, values in columns.items()} for name in names}
     guesses = _guesses(images, names)
-    return {**result, "types": class_report(guesses, seed)} if len(guesses.truth) else result
+    return {**result, "types": class_report(guesses, patients, seed)} if len(guesses.truth) else result
 
 
-def _quality(images: Sequence[dict[str, PanopticQuality]], seed: int) -> Json:
+def _quality(images: Sequence[dict[str, PanopticQuality]], patients: Patients, seed: int) -> Json:
     names = mpq(images).classes
     counts = [[image.get(name, _NO_COUNTS) for name in names] for image in images]
     rows = np.array([[(c.tp, c.fp, c.fn, c.iou_sum) for c in row] for row in counts])
@@ -80,8 +81,8 @@ def _quality(images: Sequence[dict[str, PanopticQuality]], seed: int) -> Json:
     plus = mpq_plus(images)
     plus_mean = mean_of_defined([value for value, known in zip(plus.values, present, strict=True) if known])
     return {
-        "mpq": summary(summarise_together(mpq(images).mean, len(rows), mean_quality, seed)),
-        "mpq_plus": summary(summarise_together(plus_mean, len(rows), pooled_quality, seed)),
+        "mpq": summary(summarise_together(mpq(images).mean, patients, mean_quality, seed)),
+        "mpq_plus": summary(summarise_together(plus_mean, patients, pooled_quality, seed)),
     }
 
 

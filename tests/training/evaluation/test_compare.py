@@ -24,7 +24,7 @@ def test_the_better_model_is_shown(store, perfect):
     assert found["images"] == 20
     assert found["only"] == [[], []]
     row = found["rows"]["all"]["nuclei"]["pq"]
-    assert row["n"] == 12
+    assert (row["n"], row["patients"]) == (12, 12)
     assert row["second"] == 1
     assert row["difference"] == pytest.approx(row["second"] - row["first"])
     assert 0 < row["low"] < row["difference"] < row["high"]
@@ -35,6 +35,18 @@ def test_the_better_model_is_shown(store, perfect):
     assert "p" not in found["rows"]["squares"]["nuclei"]["pq"]
     back = compare(better, worse)["rows"]["all"]["nuclei"]["pq"]
     assert (back["difference"], back["p"]) == (-row["difference"], row["p"])
+
+
+def test_images_of_few_patients_prove_little(store, perfect):
+    """The same images and figures, of two patients: no p can be small, and the mean stays what it was."""
+    worse, better = document(store, perfect("one missed", missed=1)), document(store, perfect())
+    apart = compare(worse, better)["rows"]["all"]["nuclei"]["pq"]
+    for one in (worse, better):
+        for number, row in enumerate(one["images"]):
+            row["patient"] = f"p{number % 2}"
+    row = compare(worse, better)["rows"]["all"]["nuclei"]["pq"]
+    assert (row["n"], row["patients"], row["difference"]) == (12, 2, apart["difference"])
+    assert row["p"] == 0.5
 
 
 def test_other_tasks_are_named(store, perfect):

@@ -63,9 +63,9 @@ def compare(first: Document, second: Document, seed: int = 0) -> dict[str, Any]:
 
     Returns:
         `histocerb`, `models`, `data`, `images`, `tests`, `only` (tasks of one model alone) and `rows`:
-        {source: {task: {figure: row}}}. A row has `n`, `left_out`, `first`, `second`, `difference`, `low` and
-        `high`; over all sources also `p` (Wilcoxon signed-rank) and `p_holm`, adjusted for the number of
-        tests.
+        {source: {task: {figure: row}}}. A row has `n`, `patients`, `left_out`, `first`, `second`,
+        `difference`, `low` and `high`; over all sources also `p` (Wilcoxon signed-rank of patients) and
+        `p_holm`, adjusted for the number of tests.
 
     Raises:
         UsageError: twice the same model, or other data.
@@ -125,13 +125,16 @@ def _rows(pairs: Sequence[tuple[Document, Document]], seed: int) -> dict[str, di
     found = {}
     for task in tasks:
         both = [
-            (a["tasks"][task], b["tasks"][task])
+            (a["tasks"][task], b["tasks"][task], a["patient"])
             for a, b in pairs
             if task in a["tasks"] and task in b["tasks"]
         ]
-        figures = [name for name in FIGURES if any(name in row for pair in both for row in pair)]
+        patients = [patient for _, _, patient in both]
+        figures = [name for name in FIGURES if any(name in a or name in b for a, b, _ in both)]
         found[task] = {
-            name: paired([_value(a, name) for a, _ in both], [_value(b, name) for _, b in both], seed)
+            name: paired(
+                [_value(a, name) for a, _, _ in both], [_value(b, name) for _, b, _ in both], patients, seed
+            )
             for name in figures
         }
     return found
@@ -150,4 +153,5 @@ def _json(found: Paired) -> dict[str, Any]:
         "low": found.low,
         "high": found.high,
     }
-    return {"n": found.n, "left_out": found.left_out, **{key: number(value) for key, value in values.items()}}
+    counts = {"n": found.n, "patients": found.patients, "left_out": found.left_out}
+    return {**counts, **{key: number(value) for key, value in values.items()}}

@@ -57,11 +57,12 @@ def _sections(found: Mapping[str, Any], names: tuple[str, str]) -> Iterator[Bloc
 
 def _table(rows: Figures, names: tuple[str, str]) -> Table:
     tested = any("p" in row for row in rows.values())
-    header = ("figure", "images", "left out", *names, "difference (95 % interval)")
+    header = ("figure", "images", "patients", "left out", *names, "difference (95 % interval)")
     lines = [
         (
             _NAMES[figure],
             f"{row['n']:,}",
+            f"{row['patients']:,}",
             f"{row['left_out']:,}",
             decimal(row["first"]),
             decimal(row["second"]),
@@ -76,6 +77,8 @@ def _table(rows: Figures, names: tuple[str, str]) -> Table:
 def _difference(row: Figures) -> str:
     if row["difference"] is None:
         return "-"
+    if row["low"] is None:
+        return f"{row['difference']:+.3f}"
     return f"{row['difference']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})"
 
 

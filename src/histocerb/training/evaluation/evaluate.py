@@ -159,16 +159,18 @@ def _summary(
     tasks = [task.name for task in spec.tasks]
     found: dict[str, Any] = {}
     for name in tasks:
-        of_task = [judged[image.key][name] for image in images if name in judged[image.key]]
-        if of_task:
-            found[name] = task_report(of_task, seed)
+        with_task = [image for image in images if name in judged[image.key]]
+        if with_task:
+            of_task = [judged[image.key][name] for image in with_task]
+            found[name] = task_report(of_task, [image.patient for image in with_task], seed)
     answers = [image.patch for image in images if image.patch is not None]
+    patients = [image.patient for image in images if image.patch is not None]
     if answers and spec.patch is not None:
         probabilities = np.stack([answer.probabilities for answer in answers])
         truth = np.array([answer.truth for answer in answers])
         each = np.arange(len(answers))
         guess, confidence = probabilities.argmax(1), probabilities.max(1)
         guesses = Guesses(spec.patch.classes, each, truth, guess, confidence, probabilities)
-        report = class_report(guesses, seed)
+        report = class_report(guesses, patients, seed)
         found[spec.patch.name] = {"images": len(answers), **report}
     return found

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 OVERVIEW = """
-Over all sources. Means over images with bootstrap 95 % intervals in brackets; mPQ+, mAP, mF1 and
-accuracy are of all images together.
+Over all sources. Means over images with bootstrap 95 % intervals over patients in brackets; mPQ+, mAP, mF1
+and accuracy are of all images together.
 """
 
 FIGURES = """
@@ -17,8 +17,9 @@ match; where a data set does not tell some classes apart, they are judged as one
 """
 
 INTERVALS = """
-Intervals come from drawing images anew. The {images:,} images are of {patients:,} patients: where
-several are of one patient, true intervals are wider, and below ten images they mean little.
+Intervals come from drawing patients anew, each with all of its images. The {images:,} images are of
+{patients:,} patients; below ten patients intervals mean little and are mostly too narrow, and of one
+there is none. Where a data set does not say whom its images are of, each counts as a patient.
 """
 
 COLOURS = """
@@ -35,14 +36,16 @@ PAIRED = """
 Both models saw the same images. The difference is second minus first, mean over the images on which both
 have the figure; images on which only one has it, or on which a distance is infinite, are left out:
 so is an image without objects where one model rightly finds none, whatever the other invents there. The
-interval of a difference is a bootstrap over images, its p that of a two-sided Wilcoxon signed-rank test.
+interval of a difference is a bootstrap over patients, its p that of a two-sided Wilcoxon signed-rank test
+on the mean differences of patients.
 """
 
 MANY_TESTS = """
 {tests:,} figures were tested. With many tests some p fall below 0.05 by chance alone; p (Holm) is
 adjusted for that, and the last column goes by it. The figures depend on each other (PQ is DQ times SQ),
-which makes the adjustment strict; differences per source are shown without tests. Images of one patient
-are not independent, which makes all of it too sure. "not shown" does not mean that the models are equal,
+which makes the adjustment strict; differences per source are shown without tests. Below six patients no p
+can be below 0.05. Where a data set does not say whom its images are of, each counts as a patient, which makes
+all of it too sure. "not shown" does not mean that the models are equal,
 and training anew with another seed moves the figures, too.
 """
 
