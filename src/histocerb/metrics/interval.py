@@ -1,7 +1,8 @@
 """Mean, spread and bootstrap interval of values measured on images.
 
-Images of one patient are alike, so intervals come from drawing patients, each with all of its images
-(cluster bootstrap: Davison and Hinkley, "Bootstrap Methods and their Application", 1997, section 3.8).
+Images of one patient are alike, so intervals come from drawing patients, and then as many images of each as
+it has (two-stage bootstrap: Davison and Hinkley, "Bootstrap Methods and their Application", 1997, section
+3.8).
 """
 
 from __future__ import annotations
@@ -78,20 +79,29 @@ def summarise(values: Sequence[float] | Float, patients: Patients, seed: int = 0
 
 
 def draws(patients: Patients, seed: int, resamples: int) -> Iterator[Int]:
-    """How often each of n images is there when P patients are drawn with replacement, P of them each time.
+    """How often each of n images is there when patients, and then images of each, are drawn with replacement.
+
+    Of P patients P are drawn, and of a patient as many images as it has.
 
     Returns:
-        Chunks of some resamples x n; none below two patients, of which nothing can be drawn but the same.
+        Chunks of some resamples x n; none below two patients.
     """
     code: dict[Hashable, int] = {}
     of_image = np.array([code.setdefault(patient, len(code)) for patient in patients], np.int64)
     rng, n = np.random.default_rng(seed), len(code)
     if n < 2:
         return
+    several = np.flatnonzero(np.bincount(of_image) > 1)
     for first in range(0, resamples, rows := max(1, _CHUNK // len(of_image))):
         count = min(rows, resamples - first)
         places = rng.integers(0, n, (count, n)) + n * np.arange(count)[:, None]
-        yield np.bincount(places.ravel(), minlength=count * n).reshape(count, n)[:, of_image]
+        drawn = np.bincount(places.ravel(), minlength=count * n).reshape(count, n)
+        weight = drawn[:, of_image]
+        for patient in several:
+            own = np.flatnonzero(of_image == patient)
+            shares = np.full(len(own), 1 / len(own))
+            weight[:, own] = rng.multinomial(drawn[:, patient] * len(own), shares)
+        yield weight
 
 
 def summarise_together(
