@@ -88,20 +88,18 @@ def draws(patients: Patients, seed: int, resamples: int) -> Iterator[Int]:
     """
     code: dict[Hashable, int] = {}
     of_image = np.array([code.setdefault(patient, len(code)) for patient in patients], np.int64)
-    rng, n = np.random.default_rng(seed), len(code)
-    if n < 2:
+    rng, n, p = np.random.default_rng(seed), len(of_image), len(code)
+    if p < 2:
         return
-    several = np.flatnonzero(np.bincount(of_image) > 1)
-    for first in range(0, resamples, rows := max(1, _CHUNK // len(of_image))):
+    by_patient, size = np.argsort(of_image, kind="stable"), np.bincount(of_image)
+    start = np.cumsum(size) - size
+    for first in range(0, resamples, rows := max(1, _CHUNK // n)):
         count = min(rows, resamples - first)
-        places = rng.integers(0, n, (count, n)) + n * np.arange(count)[:, None]
-        drawn = np.bincount(places.ravel(), minlength=count * n).reshape(count, n)
-        weight = drawn[:, of_image]
-        for patient in several:
-            own = np.flatnonzero(of_image == patient)
-            shares = np.full(len(own), 1 / len(own))
-            weight[:, own] = rng.multinomial(drawn[:, patient] * len(own), shares)
-        yield weight
+        drawn = rng.integers(0, p, (count, p))
+        row = np.repeat(np.arange(count), size[drawn].sum(axis=1))
+        patient = np.repeat(drawn.ravel(), size[drawn].ravel())
+        image = by_patient[start[patient] + rng.integers(0, size[patient])]
+        yield np.bincount(n * row + image, minlength=count * n).reshape(count, n)
 
 
 def summarise_together(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -67,6 +68,19 @@ def test_all_right():
     tissue = document["summary"]["all"]["tissue"]
     assert tissue["accuracy"]["mean"] == 1
     assert tissue["f1"] == {"stroma": 1}
+
+
+def test_intervals_are_of_patients_and_whoever_is_unknown_is_one():
+    """One patient says nothing about others; images of nobody in particular are independent."""
+    samples = [squares("a", WORDS), squares("b", WORDS), patch("c", "stroma"), patch("d", "stroma")]
+    for patient, has_interval in (("p", False), ("", True)):
+        summary = perfect([replace(sample, patient=patient) for sample in samples])["summary"]["all"]
+        for figure in (
+            summary["nuclei"]["pq"],
+            summary["nuclei"]["object_f1"],
+            summary["tissue"]["accuracy"],
+        ):
+            assert (figure["low"] is not None) is has_interval
 
 
 def test_only_what_is_annotated_counts():

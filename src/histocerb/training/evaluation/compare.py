@@ -125,7 +125,7 @@ def _rows(pairs: Sequence[tuple[Document, Document]], seed: int) -> dict[str, di
     found = {}
     for task in tasks:
         both = [
-            (a["tasks"][task], b["tasks"][task], a["patient"])
+            (a["tasks"][task], b["tasks"][task], a["patient"] or a["id"])
             for a, b in pairs
             if task in a["tasks"] and task in b["tasks"]
         ]

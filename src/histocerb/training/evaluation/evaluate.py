@@ -50,6 +50,11 @@ class Compared:
         """Source and name."""
         return f"{self.source}/{self.name}"
 
+    @property
+    def whose(self) -> str:
+        """The patient; where nobody says who that is, nobody else."""
+        return self.patient or self.key
+
 
 def evaluate(
     samples: Iterable[Sample],
@@ -162,9 +167,9 @@ def _summary(
         with_task = [image for image in images if name in judged[image.key]]
         if with_task:
             of_task = [judged[image.key][name] for image in with_task]
-            found[name] = task_report(of_task, [image.patient for image in with_task], seed)
+            found[name] = task_report(of_task, [image.whose for image in with_task], seed)
     answers = [image.patch for image in images if image.patch is not None]
-    patients = [image.patient for image in images if image.patch is not None]
+    patients = [image.whose for image in images if image.patch is not None]
     if answers and spec.patch is not None:
         probabilities = np.stack([answer.probabilities for answer in answers])
         truth = np.array([answer.truth for answer in answers])
