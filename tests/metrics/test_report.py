@@ -78,7 +78,7 @@ def test_figures_of_one_image():
 
 def test_summary_of_two_images_is_json():
     found = json.loads(json.dumps(task_report(typed_images(), "ab"), allow_nan=False))
-    assert (found["images"], found["objects"], found["found"]) == (2, 6, 6)
+    assert (found["images"], found["patients"], found["objects"], found["found"]) == (2, 2, 6, 6)
     assert found["pq"]["n"] == 2
     assert found["pq"]["mean"] == pytest.approx((2 / 3 + 1) / 2)
     for name in ("pq", "object_f1", "mpq", "mpq_plus", "object_dice"):

@@ -74,6 +74,7 @@ def task_report(images: Sequence[Judged], patients: Patients, seed: int = 0) -> 
     detections = [image.quality.detections for image in images]
     result: Json = {
         "images": len(images),
+        "patients": len(set(patients)),
         "objects": sum(one.n_truth for one in detections),
         "found": sum(len(one.score) for one in detections),
     }

@@ -22,6 +22,7 @@ from histocerb.training.evaluation.plots import calibration_chart, froc_chart
 
 NAMES = {
     "images": "images",
+    "patients": "patients",
     "objects": "objects in the truth",
     "found": "objects found",
     "dice": "Dice",

@@ -177,5 +177,5 @@ def _summary(
         guess, confidence = probabilities.argmax(1), probabilities.max(1)
         guesses = Guesses(spec.patch.classes, each, truth, guess, confidence, probabilities)
         report = class_report(guesses, patients, seed)
-        found[spec.patch.name] = {"images": len(answers), **report}
+        found[spec.patch.name] = {"images": len(answers), "patients": len(set(patients)), **report}
     return found

@@ -18,8 +18,9 @@ match; where a data set does not tell some classes apart, they are judged as one
 
 INTERVALS = """
 Intervals come from drawing patients anew, and then images of each. The {images:,} images are of
-{patients:,} patients; below ten patients intervals mean little and are mostly too narrow, and of one
-there is none. Where a data set does not say whom its images are of, each counts as a patient.
+{patients:,} patients, those of a task often of fewer; below ten patients intervals mean little and are mostly
+too narrow, and of one there is none. Where a data set does not say whom its images are of, each counts as a
+patient.
 """
 
 COLOURS = """
