@@ -68,6 +68,13 @@ def test_copies_of_images_change_nothing(values, copies, seed):
     assert again == pytest.approx(alone)
 
 
+def test_patients_with_the_same_mean_have_an_interval_if_their_images_differ():
+    """Drawing patients alone would give a point: two that happen to agree would seem to prove everything."""
+    low, high = bootstrap_interval([0.0, 1.0, 0.0, 1.0], "aabb", 0)
+    assert low <= 0.25
+    assert high >= 0.75
+
+
 def test_equals_patients_and_their_images_drawn_one_by_one():
     """Patients with many images weigh more."""
     rng = np.random.default_rng(6)
