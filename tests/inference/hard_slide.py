@@ -26,7 +26,7 @@ COLUMNS, ROWS = 5, 4
 WIDTH, HEIGHT = COLUMNS * WINDOW_PX - 37, ROWS * WINDOW_PX - 61
 RESULTS = ("objects.parquet", "tissue.parquet")
 
-_INSIDE, _RIM = 50, 135
+INSIDE, RIM = 50, 135
 """Colours that the stand-in takes for the inside and the contour of an object."""
 
 
@@ -48,9 +48,9 @@ def draw(seed: int) -> np.ndarray:
 
     def thing(plane: int, x: float, y: float, axes: tuple[int, int], rim_px: int = 2) -> None:
         at, angle = (round(x), round(y)), float(rng.uniform(0, 180))
-        cv2.ellipse(planes[plane], at, axes, angle, 0, 360, _RIM, -1)
+        cv2.ellipse(planes[plane], at, axes, angle, 0, 360, RIM, -1)
         inner = (max(axes[0] - rim_px, 1), max(axes[1] - rim_px, 1))
-        cv2.ellipse(planes[plane], at, inner, angle, 0, 360, _INSIDE, -1)
+        cv2.ellipse(planes[plane], at, inner, angle, 0, 360, INSIDE, -1)
 
     thing(1, 320, 230, (215, 150), 6)  # covers windows whole
     thing(1, 560, 440, (100, 70), 6)

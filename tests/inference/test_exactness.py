@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hard_slide import (
     COLUMNS,
+    INSIDE,
+    RIM,
     ROWS,
     WINDOW_PX,
     Clockwork,
@@ -360,6 +365,40 @@ def test_maps_that_get_damaged_meanwhile_are_computed_again(plain, slide, tmp_pa
     assert clock.windows == WINDOWS + 1
     assert "window 1, 1 as they were written" in caplog.text
     assert results(folder) == results(plain.folder)
+
+
+def ring() -> np.ndarray:
+    """A gland around another, with more than a window between them on all sides."""
+    planes = np.full((3, 5 * WINDOW_PX, 5 * WINDOW_PX), 255, np.uint8)
+    middle = 5 * WINDOW_PX // 2
+    for shade, rim_px in ((RIM, 0), (INSIDE, 4)):
+        corner, thickness = (50, 50), 2 * (14 - rim_px)
+        cv2.rectangle(planes[1], corner, (2 * middle - 50, 2 * middle - 50), shade, thickness)
+        cv2.circle(planes[1], (middle, middle), 60 - rim_px, shade, -1)
+    return np.ascontiguousarray(planes.transpose(1, 2, 0))
+
+
+def test_what_lies_in_a_hole_is_there_before_the_object_around_it(tmp_path, monkeypatch):
+    """Maps of the window in the middle are lost when all others are known, and it is computed last."""
+    slide, finish = open_slide(ring(), mpp=0.5), ObjectFinder.finish
+    expected = segment_slide(slide, Clockwork().model(), tmp_path / "plain", WorkSettings(tile_windows=1))
+    assert sum(expected.manifest.counts["gland"].values()) == 2
+
+    def lose(finder, *arguments):
+        monkeypatch.setattr(ObjectFinder, "finish", finish)
+        (tmp_path / "slide/.work/maps/gland.instance/0.2.2").unlink()
+        raise OutOfPowerError
+
+    for side in (1, 2):
+        folder = tmp_path / "slide"
+        shutil.rmtree(folder, ignore_errors=True)
+        monkeypatch.setattr(ObjectFinder, "finish", lose)
+        with pytest.raises(OutOfPowerError):
+            segment_slide(slide, Clockwork().model(), folder, WorkSettings(tile_windows=side))
+        clock = Clockwork(at=0, then=lambda: time.sleep(1))
+        segment_slide(slide, clock.model(), folder, WorkSettings(tile_windows=side))
+        assert clock.windows == 1
+        assert results(folder) == results(expected.folder)
 
 
 def test_a_disk_that_keeps_losing_maps_is_an_error(slide, tmp_path, monkeypatch):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 
 from histocerb.core.geometry import Region, Window, WindowGrid
@@ -14,7 +14,9 @@ Tile = tuple[int, int]
 class TileTracker:
     """Tells which tiles have all windows that they touch, including the ring of windows around them.
 
-    Only tiles with tissue in or beside them are ever ready; all others are empty.
+    Only tiles with tissue in or beside them are ever ready; all others are empty. Tiles are told in raster
+    order, whatever the order of windows: an object is computed when the last tile that it touches is there,
+    and what lies within a hole of it, which may be larger than a tile, lies above that one.
     """
 
     def __init__(self, grid: WindowGrid, windows: Iterable[Window], tile_windows: int) -> None:
@@ -23,20 +25,19 @@ class TileTracker:
         self._missing: Counter[Tile] = Counter()
         for window in windows:
             self._missing.update(self._tiles_of(window))
+        self._waiting = deque(sorted(self._missing, key=lambda tile: tile[::-1]))
         self.total = len(self._missing)
 
     def tiles(self) -> list[Region]:
-        """All tiles that are not ready yet, in raster order, in working pixels within the slide."""
-        return [self._region(tile) for tile in sorted(self._missing, key=lambda tile: tile[::-1])]
+        """All tiles that have not been told yet, in raster order, in working pixels within the slide."""
+        return [self._region(tile) for tile in self._waiting]
 
     def complete(self, window: Window) -> list[Region]:
-        """Tiles that become ready because this window has its maps now."""
+        """Tiles that become ready because this window has its maps now, and those that waited for them."""
+        self._missing.subtract(self._tiles_of(window))
         ready = []
-        for tile in self._tiles_of(window):
-            self._missing[tile] -= 1
-            if not self._missing[tile]:
-                del self._missing[tile]
-                ready.append(self._region(tile))
+        while self._waiting and not self._missing[self._waiting[0]]:
+            ready.append(self._region(self._waiting.popleft()))
         return ready
 
     def _tiles_of(self, window: Window) -> Iterator[Tile]:

@@ -3,8 +3,9 @@
 Objects depend on each other within *units* only (see `watershed` and `grow`). Units that end within a tile
 are computed there, on the tile with a halo. Units that go on beyond its border are joined across tiles
 (`seams`); as soon as all tiles that hold a part of one are there, it is computed once, on its whole bounding
-box, however large. Whatever lies in its holes lies in that box as well. Work is linear in pixels and objects,
-and what is kept between tiles is what is cut and unfinished.
+box, however large. Whatever lies in its holes lies in that box as well; its maps are final by then where
+tiles are added in raster order. Work is linear in pixels and objects, and what is kept between tiles is what
+is cut and unfinished.
 
 Tiles, sizes and results are in working pixels; all else here is in pixels of the task's maps, which are
 `maps.factor` times larger.
@@ -45,9 +46,9 @@ class MapSource(Protocol):
 class Stitcher:
     """Finds the objects of one task, tile by tile in any order.
 
-    A tile may be added as soon as its maps and those of the `halo_px` around it are final. Tiles must not
-    overlap; one whose maps are zero may be left out. Several threads may add tiles at a time. Between tiles
-    its state can be stored.
+    A tile may be added as soon as its maps, those of the `halo_px` around it, and those of all tiles before
+    it in raster order are final. Tiles must not overlap; one whose maps are zero may be left out. Several
+    threads may add tiles at a time. Between tiles its state can be stored.
 
     Attributes:
         bounds: the slide in pixels of the task's maps.
