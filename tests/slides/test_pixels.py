@@ -1,7 +1,9 @@
 """Anything an image file may hold, as 8-bit RGB."""
 
+import logging
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import tifffile
@@ -81,6 +83,97 @@ def test_tiff_samples(kind: str, tmp_path: Path) -> None:
     else:
         tifffile.imwrite(path, rgb.astype(np.uint16) * 257, photometric="rgb", tile=(16, 16))
     assert np.array_equal(read(path), rgb)
+
+
+RGB = np.dstack([GREY, GREY[::-1], GREY.T])
+
+
+@pytest.mark.parametrize("layout", ["contig", "separate"])
+@pytest.mark.parametrize("compression", [None, "lzw"])
+@pytest.mark.parametrize("meaning", ["unspecified", "assocalpha", "unassalpha"])
+def test_samples_besides_the_colours(
+    meaning: str, compression: str | None, layout: str, tmp_path: Path
+) -> None:
+    """Opacity is laid on white, also where colours have been multiplied by it; other samples say nothing."""
+    alpha = np.full((10, 10), 51, np.uint8)  # a fifth
+    stored = RGB // 5 if meaning == "assocalpha" else RGB
+    pixels = np.dstack([stored, alpha])
+    pixels = np.moveaxis(pixels, 2, 0) if layout == "separate" else pixels
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(
+        path, pixels, photometric="rgb", planarconfig=layout, extrasamples=[meaning], compression=compression
+    )
+    expected = RGB.astype(float) if meaning == "unspecified" else RGB / 5 + 204
+    assert np.abs(read(path) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("compression", [None, "lzw", "zlib"])
+@pytest.mark.parametrize("tile", [None, (16, 16)])
+def test_luma_and_chroma_without_jpeg(
+    tile: tuple[int, int] | None, compression: str | None, tmp_path: Path
+) -> None:
+    stored = cv2.cvtColor(RGB, cv2.COLOR_RGB2YCrCb)[..., [0, 2, 1]]
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        stored,
+        photometric="ycbcr",
+        compression=compression,
+        tile=tile,
+        subsampling=(1, 1),
+    )
+    assert np.abs(read(tmp_path / "a.tif").astype(int) - RGB).max() <= 2
+
+
+@pytest.mark.parametrize("compression", ["webp", "jpeg2000", "jpegxl", "zstd", "lzw"])
+def test_compressions_of_tiles(compression: str, tmp_path: Path) -> None:
+    picture = np.kron(RGB, np.ones((20, 20, 1), np.uint8))
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, picture, photometric="rgb", compression=compression, tile=(64, 64))
+    assert np.array_equal(open_slide(path, 0.5).read(Region(0, 0, 200, 200), 0.5), picture)
+
+
+@pytest.mark.parametrize("channels", [2, 4, 5])
+def test_other_numbers_of_channels_are_refused(channels: int, tmp_path: Path) -> None:
+    stack = np.stack([GREY] * channels)
+    tifffile.imwrite(tmp_path / "a.ome.tif", stack, photometric="minisblack", metadata={"axes": "CYX"})
+    with pytest.raises(SlideError, match=f"grey or three channels, found {channels}"):
+        read(tmp_path / "a.ome.tif")
+
+
+OME = """<?xml version="1.0" encoding="UTF-8"?>
+<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:{own}">{images}</OME>"""
+IMAGE = """<Image ID="Image:{k}"><Pixels ID="Pixels:{k}" DimensionOrder="XYCZT" Type="uint8" SizeX="{side}"
+SizeY="{side}" SizeC="3" SizeZ="1" SizeT="1" PhysicalSizeX="{mpp}" PhysicalSizeY="{mpp}">
+<Channel ID="Channel:{k}:0" SamplesPerPixel="3"/><TiffData IFD="0" PlaneCount="1">
+<UUID FileName="{k}.ome.tif">urn:uuid:{k}</UUID></TiffData></Pixels></Image>"""
+
+
+@pytest.mark.parametrize("alone", [False, True])
+@pytest.mark.parametrize("compression", [None, "deflate"])
+def test_scenes_of_a_scan_in_files_of_their_own(compression: str | None, alone: bool, tmp_path: Path) -> None:
+    """Each file has the OME-XML of all."""
+    logging.getLogger("tifffile").addHandler(logging.NullHandler())
+    sides, mpps, shades = (32, 48), (0.25, 0.5), (50, 200)
+    images = "".join(IMAGE.format(k=k, side=sides[k], mpp=mpps[k]) for k in range(2))
+    for k in range(2):
+        pixels = np.full((sides[k], sides[k], 3), shades[k], np.uint8)
+        xml = OME.format(own=k, images=images)
+        tifffile.imwrite(
+            tmp_path / f"{k}.ome.tif",
+            pixels,
+            photometric="rgb",
+            compression=compression,
+            tile=(16, 16),
+            description=xml,
+            metadata=None,
+        )
+    for k in (1,) if alone else (0, 1):
+        if alone:
+            (tmp_path / "0.ome.tif").unlink()
+        slide = open_slide(tmp_path / f"{k}.ome.tif")
+        assert (slide.width_px, slide.mpp) == (sides[k], mpps[k])
+        assert (slide.read(Region(0, 0, sides[k], sides[k]), slide.mpp) == shades[k]).all()
+        slide.close()
 
 
 def test_stacks_are_refused_with_their_axes(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from histocerb.core.errors import ResolutionError, SlideError
 from histocerb.core.geometry import Region
+from histocerb.slides.listing import one_per_slide
 from histocerb.slides.reader import open_slide, working_mpp
 from histocerb.slides.tissue import tissue_mask
 
@@ -31,6 +32,12 @@ def test_every_slide_reads_the_same_for_any_cut(
         inner = Region(outer.width // 3, outer.height // 3, 60, 50).intersect(outer)
         assert np.array_equal(slide.read(inner, at), slide.read(outer, at)[inner.slices(outer)])
     tissue_mask(slide)
+
+
+def test_a_dicom_slide_of_many_files_is_one_slide(real_data: Path) -> None:
+    files = sorted((real_data / "slides" / "dicom-cmu-1-small-region").glob("*.dcm"))
+    assert len(files) > 1
+    assert one_per_slide(files) == files[:1]
 
 
 def test_dicom_colours_are_those_of_the_svs(real_data: Path) -> None:

@@ -196,6 +196,18 @@ def test_half_a_copy_of_a_killed_process_is_made_whole(slides, store, cache):
     staged.release()
 
 
+def test_what_lies_beside_the_copies_is_left_alone(slides, store, cache):
+    cache = small(cache, slides, 1)
+    foreign = [cache.place / "thesis" / "chapter", cache.place / ("ab" * 16) / "data"]
+    for file in foreign:
+        file.parent.mkdir(parents=True)
+        file.write_text("precious")
+    for number in range(3):
+        stage(store / f"{number}.png", cache).release()
+    assert copies(cache) == {"2.png"}
+    assert [file.read_text() for file in foreign] == ["precious"] * 2
+
+
 def test_files_that_belong_to_a_slide_come_along(store, cache):
     for name in ("slide.mrxs", "slide/Slidedat.ini", "slide/Data0000.dat", "slide2/Data0000.dat"):
         write(store / name, name.encode())

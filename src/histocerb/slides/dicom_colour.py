@@ -6,7 +6,6 @@ Readers that believe it show salmon-pink slides: the chroma planes hover around 
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from histocerb.slides.pixels import Rgb8
@@ -26,8 +25,3 @@ def is_untagged_ycbcr(overview: Rgb8) -> bool:
     medians, spreads = np.median(planes, axis=0), planes.std(axis=0)
     chroma_at_zero = bool(np.all(np.abs(medians[1:] - _ZERO) <= _FAR))
     return chroma_at_zero and bool(np.all(spreads[1:] <= _SPREAD)) and bool(medians[0] >= _BRIGHT)
-
-
-def ycbcr_to_rgb(pixels: Rgb8) -> Rgb8:
-    """Planes Y, Cb, Cr (JPEG's full range) to RGB."""
-    return np.asarray(cv2.cvtColor(pixels[..., [0, 2, 1]], cv2.COLOR_YCrCb2RGB), np.uint8)

@@ -9,9 +9,9 @@ import openslide
 
 from histocerb.core.errors import SlideError
 from histocerb.core.geometry import Region, tiles
-from histocerb.slides.dicom_colour import is_untagged_ycbcr, ycbcr_to_rgb
+from histocerb.slides.dicom_colour import is_untagged_ycbcr
 from histocerb.slides.fingerprint import file_fingerprint
-from histocerb.slides.pixels import Rgb8, rgb8
+from histocerb.slides.pixels import Rgb8, rgb8, ycbcr_to_rgb
 from histocerb.slides.pyramid import Level, corrupt
 from histocerb.slides.tiff_layout import is_plain_colour, mpp_from_tags
 

@@ -1,6 +1,7 @@
 """Whatever a file stores becomes 8-bit RGB by one set of rules.
 
-Grey is repeated, transparency is laid on white, 16-bit values are scaled by their full range (65535 becomes
+Grey is repeated, transparency is laid on white (colours that were multiplied by their opacity are not again),
+16-bit values are scaled by their full range (65535 becomes
 255) whatever the image contains, so that a pixel never depends on its neighbours.
 """
 
@@ -16,12 +17,13 @@ Rgb8 = npt.NDArray[np.uint8]
 """H x W x 3, red first."""
 
 
-def rgb8(pixels: npt.NDArray[np.generic], path: str) -> Rgb8:
+def rgb8(pixels: npt.NDArray[np.generic], path: str, *, premultiplied: bool = False) -> Rgb8:
     """Convert H x W, or H x W x 1..4 (grey, grey + alpha, RGB, RGBA) of uint8, uint16 or bool.
 
     Args:
         pixels: the image.
         path: where it came from, for the error.
+        premultiplied: True where colours have been multiplied by their opacity.
 
     Raises:
         SlideError: for any other shape or type.
@@ -34,7 +36,7 @@ def rgb8(pixels: npt.NDArray[np.generic], path: str) -> Rgb8:
         )
     values = _eight_bit(planes, path)
     if planes.shape[2] in (2, 4):
-        values = _on_white(values)
+        values = _over_white(values) if premultiplied else _on_white(values)
     return np.ascontiguousarray(np.broadcast_to(values, (*values.shape[:2], 3)))
 
 
@@ -42,6 +44,11 @@ def cmyk_to_rgb(pixels: Rgb8) -> Rgb8:
     """Ink coverage (H x W x 4, 255 is full ink) to RGB, without a colour profile."""
     paper = 255 - pixels.astype(np.uint32)
     return ((paper[..., :3] * paper[..., 3:] + 127) // 255).astype(np.uint8)
+
+
+def ycbcr_to_rgb(pixels: Rgb8) -> Rgb8:
+    """Planes Y, Cb, Cr (JPEG's full range) to RGB."""
+    return np.asarray(cv2.cvtColor(pixels[..., [0, 2, 1]], cv2.COLOR_YCrCb2RGB), np.uint8)
 
 
 def _eight_bit(values: npt.NDArray[np.generic], path: str) -> Rgb8:
@@ -63,3 +70,9 @@ def _on_white(values: Rgb8) -> Rgb8:
         return np.asarray(cv2.cvtColor(values, cv2.COLOR_RGBA2RGB), np.uint8)
     opacity = alpha.astype(np.uint32)
     return ((values[..., :-1] * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8)
+
+
+def _over_white(values: Rgb8) -> Rgb8:
+    """The same where the others have been multiplied by it."""
+    white = values[..., :-1].astype(np.uint16) + (255 - values[..., -1:])
+    return np.minimum(white, 255).astype(np.uint8)

@@ -37,6 +37,8 @@ _LOG = logging.getLogger(__name__)
 _GB = 10**9
 _USERS, _BYTES, _WHOLE = ".users", ".bytes", ".whole"
 _WAIT_S = 1.0
+_COPY = re.compile("[0-9a-f]{32}")
+"""Names of copies; what else lies in the folder is not ours."""
 _SIZE = re.compile(r"([0-9.]+)\s*(|[kmgt]b?)", re.IGNORECASE)
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
@@ -155,7 +157,7 @@ def _make_room(entry: Path, needed: int, place: RemoteFile, cache: Cache) -> boo
             f"{cache.max_bytes / _GB:.3g} GB; raise --cache-size"
         )
     shutil.rmtree(entry, ignore_errors=True)  # half a copy, of a process that was killed
-    others = {path: _used_s(path) for path in cache.place.iterdir() if path.is_dir()}
+    others = {path: _used_s(path) for path in cache.place.iterdir() if _is_copy(path)}
     sizes = {path: _size(path) for path in others}
     for path in sorted(others, key=others.__getitem__):
         if sum(sizes.values()) + needed <= cache.max_bytes:
@@ -164,6 +166,10 @@ def _make_room(entry: Path, needed: int, place: RemoteFile, cache: Cache) -> boo
             shutil.rmtree(path, ignore_errors=True)
             del sizes[path]
     return sum(sizes.values()) + needed <= cache.max_bytes
+
+
+def _is_copy(path: Path) -> bool:
+    return _COPY.fullmatch(path.name) is not None and (path / _USERS).is_dir()
 
 
 def _used_s(entry: Path) -> float:

@@ -16,7 +16,7 @@ import tifffile
 from histocerb.core.errors import CorruptSlideError, SlideError
 from histocerb.core.geometry import Region
 from histocerb.slides.fingerprint import file_fingerprint
-from histocerb.slides.pixels import Rgb8, cmyk_to_rgb, rgb8
+from histocerb.slides.pixels import Rgb8, cmyk_to_rgb, rgb8, ycbcr_to_rgb
 from histocerb.slides.pyramid import Level, corrupt
 from histocerb.slides.tiff_layout import Plane, mpp_of, pyramid_of
 
@@ -159,10 +159,13 @@ def _segments(plane: Plane, region: Region) -> Iterator[tuple[int, Region]]:
 
 def _colour(pixels: npt.NDArray[np.generic], plane: Plane, path: str) -> Rgb8:
     """Stored samples to RGB, by the photometric interpretation."""
+    pixels = pixels[..., : plane.samples]
     if plane.palette is not None:
         return np.asarray(plane.palette[pixels.reshape(pixels.shape[:2])], np.uint8)
     if plane.inverted:
         pixels = np.invert(pixels)
     if plane.cmyk:
         return cmyk_to_rgb(pixels.astype(np.uint8, copy=False))
-    return rgb8(pixels, path)
+    if plane.ycbcr:
+        return ycbcr_to_rgb(rgb8(pixels, path))
+    return rgb8(pixels, path, premultiplied=plane.premultiplied)

@@ -21,6 +21,15 @@ _UM_PER_UNIT = {"m": 1e6, "cm": 1e4, "mm": 1e3, "µm": 1.0, "um": 1.0, "micron":
 _MINISWHITE, _PALETTE, _SEPARATED = 0, 3, 5
 _PLAIN = (_MINISWHITE, 1, 2, _PALETTE, _SEPARATED, 6)
 """Photometric interpretations: also black is zero, RGB, and JPEG's YCbCr, which decodes to RGB."""
+_YCBCR = 6
+_COLOURS = {2: 3, _SEPARATED: 4, _YCBCR: 3}
+"""Samples of a colour, where it is not one."""
+_KEEPS_COLOURS = (1, 5, 8, 32773, 32946, 34925, 50000)
+"""Compressions that know nothing of colours (none, LZW, deflate, PackBits, LZMA, ZSTD): YCbCr stays YCbCr."""
+_OF_OPENSLIDE = (1, 5, 7, 8, 32773, 32946, 50000)
+"""Compressions of tiles that OpenSlide reads: these and JPEG, but LZMA."""
+_ASSOCIATED, _STRAIGHT = 1, 2
+"""Meanings of a sample besides the colours: opacity, by which these have been multiplied or have not."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,9 @@ class Plane:
         palette: 256 or 65536 x 3 colours, or None.
         inverted: True when 0 is white.
         cmyk: True when samples are inks.
+        ycbcr: True when samples are luma and chroma still after they are decoded.
+        samples: those that count, the first ones: colours, and opacity where it is said to be that.
+        premultiplied: True where colours have been multiplied by the opacity.
         mapped: all pixels, where they lie in the file as they are.
     """
 
@@ -48,18 +60,25 @@ class Plane:
     palette: Rgb8 | None
     inverted: bool
     cmyk: bool
+    ycbcr: bool
+    samples: int
+    premultiplied: bool
     mapped: npt.NDArray[np.generic] | None
 
 
 def pyramid_of(file: tifffile.TiffFile, path: str) -> tuple[Plane, ...]:
-    """Levels of the first image, finest first.
+    """Levels of the first image that lies in this file, finest first.
 
     Raises:
-        SlideError: it is not one plane of grey or colour, or the file ends before its pixels.
+        SlideError: there is none, it is not one plane of grey or colour, or the file ends before its pixels.
     """
     if not file.pages:
         raise SlideError(f"{path}: expected an image, found a TIFF without pages; copy it again")
-    series = file.series[0]
+    series = next((one for one in file.series if _is_in(file, one)), None)
+    if series is None:
+        raise SlideError(
+            f"{path}: expected an image, found one of which parts are in other files; export it to one file"
+        )
     if series.axes not in ("YX", "YXS", "SYX", "CYX"):
         raise SlideError(
             f"{path}: expected one grey or RGB plane, found axes {series.axes} of shape {series.shape}; "
@@ -73,12 +92,13 @@ def pyramid_of(file: tifffile.TiffFile, path: str) -> tuple[Plane, ...]:
 
 
 def is_plain_colour(path: str) -> bool:
-    """True for a complete tiled TIFF of 8-bit RGB or YCbCr that is not an OME-TIFF."""
+    """True for a complete tiled TIFF of 8-bit RGB or YCbCr that is no OME-TIFF and that OpenSlide decodes."""
     try:
         with tifffile.TiffFile(path) as file:
             page = file.pages.first
             colour = page.samplesperpixel == 3 and page.bitspersample == 8 and page.photometric in (2, 6)
-            return colour and page.is_tiled and not file.is_ome and len(pyramid_of(file, path)) > 0
+            known = page.compression in _OF_OPENSLIDE
+            return colour and known and page.is_tiled and not file.is_ome and len(pyramid_of(file, path)) > 0
     except Exception:  # whatever a damaged header makes of it: the TIFF backend says what is wrong
         return False
 
@@ -102,6 +122,11 @@ def mpp_of(file: tifffile.TiffFile) -> tuple[float, float] | None:
     return mpp if max(mpp) <= _MOST_TAG_MPP else None
 
 
+def _is_in(file: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> bool:
+    """False for an image of which something lies in another file, as the OME-XML of several has them all."""
+    return all(page is None or page.parent is file for level in series.levels for page in level.pages)
+
+
 def _reduced(file: tifffile.TiffFile, base: tifffile.TiffPage) -> list[tifffile.TiffPage]:
     """Further pages that are the first one at lower resolution: same layout and proportions."""
     found = []
@@ -123,15 +148,18 @@ def _plane(pages: Sequence[tifffile.TiffPage], path: str) -> Plane:
             f"{path}: expected grey, RGB, palette or CMYK pixels, found photometric {page.photometric}; "
             "convert it to RGB"
         )
+    ycbcr = page.photometric == _YCBCR and page.compression in _KEEPS_COLOURS
+    if ycbcr and tuple(page.subsampling or ()) not in ((), (1, 1)):
+        raise SlideError(f"{path}: expected RGB, found subsampled YCbCr without JPEG; convert it to RGB")
+    samples, premultiplied = _samples(pages, path)
     width, height = page.imagewidth, page.imagelength
     segment = (page.tilewidth, page.tilelength) if page.is_tiled else (width, min(page.rowsperstrip, height))
     count = -(-width // segment[0]) * -(-height // segment[1])
     separate = int(page.planarconfig) == 2
     channels = [(one, count * n) for one in pages for n in range(page.samplesperpixel if separate else 1)]
     _check_complete(pages, count, path)
-    cmyk = page.photometric == _SEPARATED
-    if not cmyk and separate and len(channels) != 3:
-        channels = channels[:1]
+    if len(channels) > 1:
+        channels = channels[:samples]
     return Plane(
         width,
         height,
@@ -140,9 +168,29 @@ def _plane(pages: Sequence[tifffile.TiffPage], path: str) -> Plane:
         tuple(channels),
         _palette(page),
         page.photometric == _MINISWHITE,
-        cmyk,
+        page.photometric == _SEPARATED,
+        ycbcr,
+        samples,
+        premultiplied,
         _mapped(pages, separate),
     )
+
+
+def _samples(pages: Sequence[tifffile.TiffPage], path: str) -> tuple[int, bool]:
+    """How many samples of a pixel are colours and opacity, and whether it multiplies them already."""
+    if len(pages) not in (1, 3):
+        raise SlideError(
+            f"{path}: expected grey or three channels, found {len(pages)}; export them as an RGB TIFF"
+        )
+    if len(pages) == 3:
+        return 3, False
+    page = pages[0]
+    extra = [int(meaning) for meaning in page.extrasamples]
+    colours = _COLOURS.get(page.photometric, 3 if page.samplesperpixel > 2 else 1)
+    rest = page.samplesperpixel - colours
+    meaning = extra[0] if extra else _STRAIGHT
+    has_opacity = rest > 0 and meaning in (_ASSOCIATED, _STRAIGHT)
+    return colours + has_opacity, has_opacity and meaning == _ASSOCIATED
 
 
 def _mapped(pages: Sequence[tifffile.TiffPage], separate: bool) -> npt.NDArray[np.generic] | None:
@@ -177,11 +225,17 @@ def _ome_mpp(xml: str) -> tuple[float, float] | None:
         root = ElementTree.fromstring(xml)
     except ElementTree.ParseError:
         return None
-    pixels = next((node for node in root.iter() if node.tag.endswith("}Pixels")), None)
+    pixels = next((node for node in root.iter() if node.tag.endswith("}Pixels") and _is_of(node, root)), None)
     if pixels is None:
         return None
     across, down = (_physical_um(pixels.attrib, axis) for axis in "XY")
     return None if across is None or down is None else (across, down)
+
+
+def _is_of(pixels: ElementTree.Element, root: ElementTree.Element) -> bool:
+    """False for an image of another file, where several files have the OME-XML of all."""
+    where = {node.text for node in pixels.iter() if node.tag.endswith("}UUID")}
+    return not where or root.get("UUID") in (None, *where)
 
 
 def _physical_um(attributes: dict[str, str], axis: str) -> float | None:

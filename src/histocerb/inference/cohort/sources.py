@@ -13,6 +13,7 @@ from histocerb.inference.cohort.table import read_table
 from histocerb.inference.manifest import MANIFEST_FILE
 from histocerb.inference.overview import OVERVIEW_FILE
 from histocerb.slides.files import is_slide_name, stored_bytes
+from histocerb.slides.listing import one_per_slide
 from histocerb.slides.remote import Place, RemoteFile, files_in, is_folder, matching
 
 _TABLE_SUFFIX = ".csv"
@@ -65,7 +66,7 @@ def _files(source: Place) -> Sequence[Place]:
         return [source]
     if not found:
         raise UsageError(f"{source}: expected slides, found no file with the ending of one; {remedy}")
-    return sorted(found)
+    return one_per_slide(sorted(found))
 
 
 def _remote_files(source: RemoteFile) -> list[RemoteFile]:
@@ -79,7 +80,7 @@ def _remote_files(source: RemoteFile) -> list[RemoteFile]:
     found = [file for file in found if file.name != OVERVIEW_FILE]
     if not found:
         raise UsageError(f"{source}: expected slides, found no file with the ending of one; check the URL")
-    return found
+    return one_per_slide(found)
 
 
 def _is_slide(path: Path) -> bool:
