@@ -58,6 +58,12 @@ def test_fewer_than_two_objects_have_no_border(ids: np.ndarray) -> None:
         assert border_weights(ids, sigma).max() < 1.02
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (7, 5), (300, 400)])
+def test_as_many_pieces_as_pixels(shape: tuple[int, int]) -> None:
+    ids = np.arange(1, shape[0] * shape[1] + 1, dtype=np.int32).reshape(shape)
+    assert np.array_equal(split_pieces(ids), ids)
+
+
 @given(st.integers(0, 10**6), st.integers(1, 30), st.integers(1, 30), st.integers(1, 3))
 @settings(max_examples=60, deadline=None)
 def test_pieces_are_those_of_scipy(seed: int, height: int, width: int, high: int) -> None:

@@ -4,8 +4,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from histocerb.core.errors import DataError
-from histocerb.core.samples import ObjectLabels, Sample
+from histocerb.core.samples import Marks, ObjectLabels, Sample
 from histocerb.data.resample import resample, resample_ids, resample_image
+from histocerb.data.validate import validate
 
 
 def _sample(shape: tuple[int, int], mpp: float) -> Sample:
@@ -64,6 +65,19 @@ def test_objects_neither_move_nor_grow(factor: float) -> None:
     shift = np.mean(np.transpose(centres) - np.array(places) / factor, axis=0)
     assert np.abs(shift).max() < 0.04
     assert area.mean() == pytest.approx(36 * np.pi, rel=0.04)
+
+
+@pytest.mark.parametrize("width", [1951, 1967, 2007, 2023, 2000])
+def test_boxes_end_where_the_image_does(width: int) -> None:
+    boxes = np.array([[width - 30, 0, width, 40], [3, 5, 8, 9]], np.float32)
+    marks = {"signet-ring-cell": Marks(boxes, ("", ""))}
+    image = np.zeros((40, width, 3), np.uint8)
+    found = resample(Sample(image, 0.25, {}, source="s", patient="p", name="n", marks=marks))
+    scaled = found.marks["signet-ring-cell"].boxes
+    assert scaled.dtype == np.float32
+    assert scaled[0, 2:].tolist() == [found.image.shape[1], 20]
+    np.testing.assert_allclose(scaled[1], [1.5, 2.5, 4, 4.5], rtol=1e-3)
+    validate(found)
 
 
 def test_ties_are_shared_out_as_on_a_chessboard() -> None:

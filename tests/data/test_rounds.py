@@ -14,7 +14,7 @@ def summary(mean, half=0.05, n=20):
     return {"n": n, "mean": mean, "sd": 0.1, "low": mean - half, "high": mean + half}
 
 
-def report(path, figures, split="valid"):
+def report(path, figures, split="valid", names=("x", "y")):
     """As `histocerb evaluate` writes it; `figures` per source and task, a patch task beside them."""
     per_source = {
         source: {task: {"pq": found, "dice": summary(0.9)}} for (source, task), found in figures.items()
@@ -23,7 +23,11 @@ def report(path, figures, split="valid"):
     document = {
         "model": {"path": "m", "sha256": "0"},
         "data": {"store": "s", "splits": [split]},
-        "images": [{"source": source} for source in per_source],
+        "images": [
+            {"id": f"{source}/{name}", "source": source, "tasks": dict.fromkeys(tasks)}
+            for source, tasks in per_source.items()
+            for name in names
+        ],
         "summary": {"all": {"gland": {"pq": summary(0.1)}}, **per_source},
     }
     path.write_text(json.dumps(document))
@@ -75,14 +79,27 @@ def test_reports_are_kept(path, tmp_path):
     record(path, 3, report(tmp_path / "3.json", {("glas", "gland"): summary(0.8)}))
     assert [(found.number, found.samples) for found in rounds(path)] == [(0, 2), (1, 2), (2, 1), (3, 0)]
     zero, *_, three = rounds(path)
-    assert zero.figures == {
+    assert {name: replace(figure, images="") for name, figure in zero.figures.items()} == {
         "glas, gland": Figure(20, 0.7, 0.7 - 0.05, 0.7 + 0.05),
         "consep, nuclei": Figure(3, 0.5, 0.5 - 0.05, 0.5 + 0.05),
     }
+    assert zero.figures["glas, gland"].images == three.figures["glas, gland"].images != ""
+    assert zero.figures["glas, gland"].images != zero.figures["consep, nuclei"].images
     assert list(three.figures) == ["glas, gland"]
     record(path, 3, report(tmp_path / "3.json", {("glas", "gland"): summary(0.6)}))
     assert rounds(path)[-1].figures["glas, gland"].mean == 0.6
     assert "harm" in verdict(rounds(path))
+
+
+def test_as_many_other_images_are_not_compared(path, tmp_path):
+    figures = {("glas", "gland"): summary(0.5)}
+    record(path, 0, report(tmp_path / "0.json", figures))
+    record(path, 1, report(tmp_path / "1.json", {("glas", "gland"): summary(0.7)}, names=("x", "z")))
+    assert "different images" in verdict(rounds(path))
+    ledger = json.loads((path / "rounds.json").read_text())
+    del ledger["0"]["glas, gland"]["images"]  # as it was written before images were kept
+    (path / "rounds.json").write_text(json.dumps(ledger))
+    assert "better: glas, gland" in verdict(rounds(path))
 
 
 def test_undefined_figures_are_left_out(path, tmp_path):
@@ -98,7 +115,7 @@ def test_one_patient_says_nothing_about_chance(path, tmp_path):
         figures = {("glas", "gland"): {**summary(mean), "low": None, "high": None}}
         record(path, number, report(tmp_path / f"{number}.json", figures))
     found = rounds(path)
-    assert found[1].figures["glas, gland"] == Figure(20, 0.9, None, None)
+    assert replace(found[1].figures["glas, gland"], images="") == Figure(20, 0.9, None, None)
     assert "one patient" in verdict(found)
     both = [
         replace(one, figures={**one.figures, **of(one.number, mean, name="crag, gland").figures})

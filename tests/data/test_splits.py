@@ -64,6 +64,36 @@ def test_another_source_leaves_a_split_alone() -> None:
     assert assign(both, SplitParams())[:20] == assign(first, SplitParams())
 
 
+@given(_ROWS, _ROWS, _PLANS, st.data())
+@settings(max_examples=100, deadline=None)
+def test_what_is_settled_stays(rows, more, params: SplitParams, data) -> None:
+    """Also where sources come to share patients, as when slides are labelled in rounds."""
+    before = assign(_records(rows), params)
+    settled = {r.patient: r.split for r in before}
+    later = _records(rows) + [replace(r, source="round-1", name=f"r{r.name}") for r in _records(more)]
+    place = st.integers(0, len(later) - 1)
+    together = data.draw(st.lists(st.tuples(place, place), max_size=3))
+    after = assign(later, params, together, settled)
+    assert leaks(after, together) == []
+    linked = {later[i].patient for pair in together for i in pair}
+    moved = {r.patient for r in after if settled.get(r.patient, r.split) != r.split}
+    assert moved <= linked
+    if not params.folds:
+        assert all(r.split == TRAIN for r in after if r.patient in moved)
+
+
+def test_what_is_new_is_spread_beside_what_is_settled() -> None:
+    first = assign(_records([("a", i) for i in range(20)]), SplitParams(folds=2))
+    settled = {r.patient: r.split for r in first}
+    more = [replace(r, name=f"b{r.name}") for r in _records([("a", 50 + i) for i in range(20)])]
+    both = assign([*first, *more], SplitParams(folds=2), (), settled)
+    assert sum(r.split == "fold-1" for r in both) == 20
+    held = assign(_records([("a", i) for i in range(10)]), SplitParams())
+    later = assign([*held, *more], SplitParams(), (), {r.patient: r.split for r in held})
+    assert [r.split for r in later[:10]] == [r.split for r in held]
+    assert sum(r.split == VALID for r in later) == 6
+
+
 def test_folds_are_alike_in_sources_and_classes() -> None:
     def label(n_plasma: int) -> LabelRecord:
         return LabelRecord("nuclei", "<u2", 0, 0, 100, n_plasma, ("plasma",), (n_plasma,))

@@ -67,7 +67,7 @@ def _root(parent: npt.NDArray[Any], i: int) -> int:
 def _split(ids: npt.NDArray[Any]) -> npt.NDArray[Any]:
     height, width = ids.shape
     labels = np.zeros((height, width), np.int32)
-    parent = np.zeros(height * width // 2 + width + 2, np.int32)
+    parent = np.zeros(height * width + 1, np.int32)  # of many ids, every pixel can begin a piece
     count = 0
     for r in range(height):
         for c in range(width):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -68,7 +68,8 @@ def convert(
         entries: what to add.
         out: folder of the store.
         work: what they are.
-        split: how the store is split from now on; None: as it was split before.
+        split: how the store is split from now on; None: as it was split before, and patients that it has
+            keep the split that they have.
         spec: tasks and classes that samples may have.
 
     Raises:
@@ -84,7 +85,9 @@ def convert(
         sources = sorted({record.source for record in new})
         kept = [record for record in old if record.source not in sources]
         params = plan_from(plan) if split is None else split
-        records = _split(out, [*kept, *(replace(record, file=part.name) for record in new)], params)
+        settled = {record.patient: record.split for record in old} if split is None else {}
+        written = [replace(record, file=part.name) for record in new]
+        records = _split(out, [*kept, *written], params, settled)
         file = f"{'-'.join(sources)}-{_digest(new)}.bin"
         part.publish(out / PIXELS / file)
         named = [replace(r, file=file) if r.file == part.name else r for r in records]
@@ -105,7 +108,7 @@ def split_store(path: Path, params: SplitParams) -> Store:
     read_manifest(path)  # before anything is made in a folder that is no store
     with _writing(path):
         records, _ = read_manifest(path)
-        write_manifest(path, _split(path, records, params), plan_text(params))
+        write_manifest(path, _split(path, records, params, {}), plan_text(params))
     return Store(path)
 
 
@@ -124,11 +127,13 @@ def _writing(out: Path) -> Iterator[None]:
         ) from error
 
 
-def _split(out: Path, records: Sequence[Record], params: SplitParams) -> list[Record]:
+def _split(
+    out: Path, records: Sequence[Record], params: SplitParams, settled: Mapping[str, str]
+) -> list[Record]:
     """The records with their split set, near duplicates on one side."""
     store = Store(out, tuple(records))
     together = near_duplicates([record.look for record in records], store.image)
-    return assign(records, params, together)
+    return assign(records, params, together, settled)
 
 
 def _write_pixels(entries: Iterable[Entry], part: Part, work: Conversion, spec: TaskSpec) -> list[Record]:

@@ -34,8 +34,10 @@ def resample(sample: Sample, mpp: float = WORKING_MPP) -> Sample:
     if shape == (height, width):
         return replace(sample, mpp=mpp)
     objects = {task: _resample_labels(labels, shape) for task, labels in sample.objects.items()}
-    factors = np.array([shape[1] / width, shape[0] / height] * 2, np.float32)
-    marks = {kind: replace(found, boxes=found.boxes * factors) for kind, found in sample.marks.items()}
+    marks = {
+        kind: replace(found, boxes=_resample_boxes(found.boxes, (height, width), shape))
+        for kind, found in sample.marks.items()
+    }
     image = resample_image(sample.image, shape)
     return replace(sample, image=image, mpp=mpp, objects=objects, marks=marks)
 
@@ -76,6 +78,15 @@ def _most_frequent(samples: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     turn = np.arange(count)[:, None, None]
     chosen = (votes * count + np.where(even, count - 1 - turn, turn)).argmax(0)
     return np.asarray(np.take_along_axis(samples, chosen[None], 0)[0], np.int32)
+
+
+def _resample_boxes(
+    boxes: npt.NDArray[np.float32], old: tuple[int, int], new: tuple[int, int]
+) -> npt.NDArray[np.float32]:
+    """Scaled; a box that ends at the border of the image does so exactly, whatever float32 makes of it."""
+    old_size, new_size = (np.array([shape[1], shape[0]] * 2, np.float64) for shape in (old, new))
+    scaled = (boxes * (new_size / old_size)).astype(np.float32)
+    return np.asarray(np.where(boxes <= old_size, np.minimum(scaled, new_size), scaled), np.float32)
 
 
 def _resample_labels(labels: ObjectLabels, shape: tuple[int, int]) -> ObjectLabels:

@@ -13,6 +13,7 @@ import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,14 @@ class Figure:
         n: images.
         mean: over them.
         low, high: bootstrap interval of the mean (95 %); None where the images are of one patient.
+        images: hash of their names; "" where the ledger is older than it.
     """
 
     n: int
     mean: float
     low: float | None
     high: float | None
+    images: str = ""
 
     @property
     def half_width(self) -> float | None:
@@ -161,7 +164,7 @@ def verdict(found: Sequence[Round]) -> str:
     same = [
         name
         for name, figure in last.figures.items()
-        if name in before.figures and before.figures[name].n == figure.n
+        if name in before.figures and _same_images(before.figures[name], figure)
     ]
     if not same:
         return (
@@ -175,6 +178,11 @@ def verdict(found: Sequence[Round]) -> str:
             "chance does; measure both models on images of several"
         )
     return _compared(before, last, chance) + _caution(last, list(chance), len(measured))
+
+
+def _same_images(first: Figure, second: Figure) -> bool:
+    unknown = not (first.images and second.images)
+    return first.n == second.n and (unknown or first.images == second.images)
 
 
 def _chance(before: Round, last: Round, same: Sequence[str]) -> dict[str, float]:
@@ -222,7 +230,7 @@ def _figures(report: Path) -> dict[str, Figure]:
         splits = document["data"]["splits"]
         sources = {image["source"] for image in document["images"]}
         found = {
-            f"{source}, {task}": _figure(figures[MEASURE])
+            f"{source}, {task}": _figure(figures[MEASURE], _images(document["images"], source, task))
             for source in sorted(sources)
             for task, figures in document["summary"][source].items()
             if MEASURE in figures and figures[MEASURE]["mean"] is not None
@@ -243,9 +251,15 @@ def _figures(report: Path) -> dict[str, Figure]:
     return found
 
 
-def _figure(row: Mapping[str, Any]) -> Figure:
+def _figure(row: Mapping[str, Any], images: str) -> Figure:
     low, high = (None if row[end] is None else float(row[end]) for end in ("low", "high"))
-    return Figure(int(row["n"]), float(row["mean"]), low, high)
+    return Figure(int(row["n"]), float(row["mean"]), low, high, images)
+
+
+def _images(rows: Sequence[Mapping[str, Any]], source: str, task: str) -> str:
+    """Hash of the names of the images of a report that count for a task."""
+    names = sorted(row["id"] for row in rows if row["source"] == source and task in row["tasks"])
+    return blake2b("\n".join(names).encode(), digest_size=8).hexdigest()
 
 
 def _read_ledger(path: Path) -> dict[int, dict[str, Figure]]:
@@ -255,7 +269,7 @@ def _read_ledger(path: Path) -> dict[int, dict[str, Figure]]:
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
         return {
-            int(number): {name: _figure(row) for name, row in figures.items()}
+            int(number): {name: _figure(row, str(row.get("images", ""))) for name, row in figures.items()}
             for number, figures in document.items()
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

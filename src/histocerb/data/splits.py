@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -62,7 +63,12 @@ def plan_from(text: str) -> SplitParams:
     return SplitParams(**{**fields, "external": tuple(fields.get("external", ()))})
 
 
-def assign(records: Sequence[Record], params: SplitParams, together: Pairs = ()) -> list[Record]:
+def assign(
+    records: Sequence[Record],
+    params: SplitParams,
+    together: Pairs = (),
+    settled: Mapping[str, str] = MappingProxyType({}),
+) -> list[Record]:
     """The records with their split set; no patient, and no two records of `together`, are in two splits.
 
     Without folds, groups of patients that belong together are taken in the order of their hash, as many as
@@ -70,17 +76,24 @@ def assign(records: Sequence[Record], params: SplitParams, together: Pairs = ())
     leaves the splits of the others as they were, unless they share patients. With folds, groups go to the
     fold that lacks most of what they hold, the largest first, so that sources and classes are spread alike.
 
+    Args:
+        records: samples; what split they have does not matter.
+        params: how they are split.
+        together: pairs of places in `records`.
+        settled: splits of patients that have been chosen before and stay. A group of patients of several
+            trains, or goes to the first of their folds.
+
     Raises:
         UsageError: a name in `external` that no record has.
     """
     group_of = _groups(records, together)
     outside = _external(records, group_of, params.external)
-    inside = [i for i, group in enumerate(group_of) if group not in outside]
-    split_of = dict.fromkeys(outside, EXTERNAL)
+    split_of = _kept(records, group_of, settled) | dict.fromkeys(outside, EXTERNAL)
+    inside = [i for i, group in enumerate(group_of) if split_of.get(group) != EXTERNAL]
     if params.folds:
-        split_of |= _folds(records, inside, group_of, params)
+        split_of |= _folds(records, inside, group_of, params, split_of)
     else:
-        split_of |= _holdout(records, inside, group_of, params)
+        split_of |= _holdout(records, inside, group_of, params, split_of)
     return [replace(record, split=split_of[group]) for record, group in zip(records, group_of, strict=True)]
 
 
@@ -145,6 +158,15 @@ def _groups(records: Sequence[Record], together: Pairs) -> list[str]:
     return [root(record.patient) for record in records]
 
 
+def _kept(records: Sequence[Record], group_of: Sequence[str], settled: Mapping[str, str]) -> dict[str, str]:
+    """Splits of the groups with patients that have one."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for record, group in zip(records, group_of, strict=True):
+        if record.patient in settled:
+            found[group].add(settled[record.patient])
+    return {group: TRAIN if TRAIN in splits else min(splits) for group, splits in found.items()}
+
+
 def _external(records: Sequence[Record], group_of: Sequence[str], names: Sequence[str]) -> set[str]:
     found: set[str] = set()
     for name in names:
@@ -165,7 +187,11 @@ def _external(records: Sequence[Record], group_of: Sequence[str], names: Sequenc
 
 
 def _holdout(
-    records: Sequence[Record], inside: Sequence[int], group_of: Sequence[str], params: SplitParams
+    records: Sequence[Record],
+    inside: Sequence[int],
+    group_of: Sequence[str],
+    params: SplitParams,
+    kept: Mapping[str, str],
 ) -> dict[str, str]:
     sources: dict[str, set[str]] = defaultdict(set)
     for i in inside:
@@ -173,39 +199,48 @@ def _holdout(
     pools: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
     for i in inside:
         pools[tuple(sorted(sources[group_of[i]]))][group_of[i]] += 1
-    valid = {group for sizes in pools.values() for group in _choose(sizes, params)}
-    return {group_of[i]: VALID if group_of[i] in valid else TRAIN for i in inside}
+    valid = {group for sizes in pools.values() for group in _choose(sizes, params, kept)}
+    new = {group_of[i] for i in inside} - set(kept)
+    return {group: VALID if group in valid else TRAIN for group in new}
 
 
-def _choose(sizes: Counter[str], params: SplitParams) -> list[str]:
-    """Validation groups of one pool, given the number of samples of each."""
-    if len(sizes) < 2 or params.valid_fraction == 0:
+def _choose(sizes: Counter[str], params: SplitParams, kept: Mapping[str, str]) -> list[str]:
+    """New validation groups of one pool, given the number of samples of each."""
+    order = sorted(sizes.keys() - kept.keys(), key=lambda group: _hash(group, params.seed))
+    if len(sizes) < 2 or params.valid_fraction == 0 or not order:
         return []
-    order = sorted(sizes, key=lambda group: _hash(group, params.seed))
-    room = params.valid_fraction * sizes.total()
+    there = [group for group in sizes if kept.get(group) == VALID]
+    room = params.valid_fraction * sizes.total() - sum(sizes[group] for group in there)
     chosen = []
     for group in order:
         if sizes[group] <= room:
             chosen.append(group)
             room -= sizes[group]
-    return chosen or [min(order, key=lambda group: sizes[group])]
+    return chosen if chosen or there else [min(order, key=lambda group: sizes[group])]
 
 
 def _folds(
-    records: Sequence[Record], inside: Sequence[int], group_of: Sequence[str], params: SplitParams
+    records: Sequence[Record],
+    inside: Sequence[int],
+    group_of: Sequence[str],
+    params: SplitParams,
+    kept: Mapping[str, str],
 ) -> dict[str, str]:
     contents = _contents(records, inside, group_of)
     total = np.sum(list(contents.values()), axis=0) if contents else np.zeros(0)
-    load = np.zeros((params.folds, len(total)))
+    names = [f"fold-{number + 1}" for number in range(params.folds)]
+    of_fold = [[contents[group] for group in contents if kept.get(group) == name] for name in names]
+    load = np.array([np.sum(held, axis=0) / total if held else np.zeros(len(total)) for held in of_fold])
     fold_of = {}
-    order = sorted(contents, key=lambda g: (-float((contents[g] / total).sum()), _hash(g, params.seed)))
+    new = contents.keys() - kept.keys()
+    order = sorted(new, key=lambda g: (-float((contents[g] / total).sum()), _hash(g, params.seed)))
     for group in order:
         share = contents[group] / total
         # Sum of squares of the shares: least when every fold has as much of everything.
         cost = ((load + share) ** 2 - load**2).sum(1)
         fold = int(cost.argmin())
         load[fold] += share
-        fold_of[group] = f"fold-{fold + 1}"
+        fold_of[group] = names[fold]
     return fold_of
 
 

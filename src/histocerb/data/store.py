@@ -13,6 +13,8 @@ little-endian. `checksum` is the BLAKE2b of the sample's bytes. The folder can b
 
 from __future__ import annotations
 
+import mmap
+import sys
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,8 @@ from histocerb.core.tasks import WORKING_MPP
 from histocerb.data.manifest import LabelRecord, Record, read_manifest
 
 PIXELS = "pixels"
+_NORESERVE = 0x4000
+"""Linux's MAP_NORESERVE, which Python's `mmap` has from 3.13 on."""
 
 
 class Store:
@@ -143,13 +147,25 @@ class Store:
         if name not in self._files:
             path = self.path / PIXELS / name
             try:
-                # Copy-on-write: no process can change the file, and compiled code sees an ordinary array.
-                self._files[name] = np.asarray(np.memmap(path, np.uint8, mode="c"))
+                self._files[name] = _mapped(path)
             except (OSError, ValueError) as error:
                 raise DataError(
                     f"{path}: expected the pixels of a store, found {error}; convert the source again"
                 ) from error
         return self._files[name]
+
+
+def _mapped(path: Path) -> npt.NDArray[np.uint8]:
+    """The bytes of a file, copy-on-write: no process can change it, and compiled code sees an ordinary array.
+
+    On Linux memory is not set aside for copies, which are never made: else a file larger than memory and swap
+    cannot be mapped.
+    """
+    if sys.platform != "linux":
+        return np.asarray(np.memmap(path, np.uint8, mode="c"))
+    with path.open("rb") as file:
+        flags, rights = mmap.MAP_PRIVATE | _NORESERVE, mmap.PROT_READ | mmap.PROT_WRITE
+        return np.frombuffer(mmap.mmap(file.fileno(), 0, flags, rights), np.uint8)
 
 
 def _provenance(record: Record) -> Provenance | None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from histocerb.core.errors import DataError
-from histocerb.data.sources.digestpath import DATA_SET
+from histocerb.data.sources.digestpath import DATA_SET, _patient
 from histocerb.data.sources.entry import ReadOptions
 from histocerb.data.validate import validate
 
@@ -99,6 +99,21 @@ def test_whole_set_one_part_and_repeated_folders(folder, tmp_path):
     inner.parent.mkdir(parents=True)
     (folder / SIGNET / "sig-train-pos").rename(inner)
     assert len(read(tmp_path / "unpacked")) == 1
+
+
+@pytest.mark.parametrize(
+    ("stem", "patient"),
+    [
+        ("18-09926A_2019-05-08 00_06_27-lv1-23990-10868-3064-4110", "digestpath-18-09926"),
+        ("18-09926B_2019-05-08 00_20_27-lv1-1-2-3-4", "digestpath-18-09926"),
+        ("18-00530B_2019-05-07 23_56_22-lv1-1-2-3-4", "digestpath-18-00530"),
+        ("2018_68099_1-1_2019-02-20 22_18_47-lv1-1-2-3-4", "digestpath-2018_68099"),
+        ("2018-71263A_2019-05-08 00_06_27-lv1-1-2-3-4", "digestpath-2018-71263"),
+        ("D201900260_2019-05-21 12_52_49-lv1-1-2-3-4", "digestpath-D201900260"),
+    ],
+)
+def test_cases_are_patients(stem, patient):
+    assert _patient(stem) == patient
 
 
 def test_a_scan_without_a_case_is_its_own_patient(folder):

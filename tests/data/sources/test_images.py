@@ -1,9 +1,12 @@
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import scipy.io
+import tifffile
 from PIL import Image
 
 from histocerb.core.errors import DataError
@@ -11,6 +14,7 @@ from histocerb.data.sources.images import (
     as_codes,
     as_rgb,
     in_both,
+    read_ids,
     read_mat,
     read_npy,
     read_overview,
@@ -109,6 +113,53 @@ def test_matlab_files_that_are_cut_short(tmp_path: Path, compressed: bool) -> No
         path.write_bytes(whole[:length])
         with pytest.raises(DataError, match=r"a\.mat: expected MATLAB arrays"):
             read_mat(path, "ids", "more")
+
+
+@pytest.mark.parametrize("compression", ["zlib", "lzw", None])
+def test_damaged_label_images(tmp_path: Path, compression: str | None) -> None:
+    path = tmp_path / "a.tif"
+    ids = np.random.default_rng(0).integers(0, 9, (40, 40)).astype(np.uint16)
+    tifffile.imwrite(path, ids, compression=compression)
+    whole = path.read_bytes()
+    refused = []
+    for place in range(0, len(whole), 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        try:
+            read_ids(path)
+        except DataError as error:
+            refused.append(str(error))
+    assert refused
+    assert all(text.startswith(f"{path}: expected") for text in refused)
+
+
+def test_damaged_arrays(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    np.save(path, np.arange(12).reshape(3, 4))
+    whole = path.read_bytes()
+    refused = []
+    for place in range(10, 128):
+        for byte in b"('\\{0":
+            path.write_bytes(whole[:place] + bytes([byte]) + whole[place + 1 :])
+            try:
+                read_npy(path)
+            except DataError as error:
+                refused.append(str(error))
+    assert refused
+    assert all(text.startswith(f"{path}: expected") for text in refused)
+
+
+def test_images_larger_than_the_decoder_takes(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    size = struct.pack(">II", 40_000, 40_000) + bytes([8, 0, 0, 0, 0])
+    chunks = ((b"IHDR", size), (b"IDAT", zlib.compress(bytes(40_001))), (b"IEND", b""))
+    body = b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks
+    )
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+    for reader in (read_rgb, read_ids):
+        with pytest.raises(DataError, match=r"a\.png: expected an image"):
+            reader(path)
 
 
 def test_pixels_stay_where_the_file_has_them(tmp_path: Path) -> None:

@@ -53,6 +53,23 @@ def test_labels_of_every_format(folder):
         validate(sample)
 
 
+def test_patients_in_a_table(folder):
+    whose = folder / "patients.csv"
+    whose.write_text("stem,patient\na.PNG,P-7\nb,P-7\nTCGA-A6-2671-01Z_c,P-9\n")
+    entries = read(folder)
+    assert [entry.load().patient for entry in entries] == ["P-9", "P-7", "P-7"]
+    assert all(whose in entry.files for entry in entries)
+    for content, words in (
+        ("stem,patient\na,1\nb,1\n", "found none of TCGA-A6-2671-01Z_c"),
+        ("stem,patient\na,1\nb,1\nTCGA-A6-2671-01Z_c,2\nd,3\n", "found one of d, which is no image"),
+        ("stem,patient\na,1\na,2\n", "expected one patient of a, found 1 and 2"),
+        ("stem,patient\na,\n", "expected one patient of a, found none"),
+    ):
+        whose.write_text(content)
+        with pytest.raises(DataError, match=words):
+            read(folder)
+
+
 def test_other_names_of_classes(folder):
     (folder / "classes.csv").write_text(TABLE.replace("plasma", "PC"))
     with pytest.raises(DataError, match=r"classes\.csv: expected classes .*found 'PC'"):

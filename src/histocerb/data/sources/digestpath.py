@@ -52,7 +52,7 @@ _INSIDE = 128
 _REDUCTION = 8
 _SIZE = ("width", "height")
 _SIDE = round(CELL_PX * WORKING_MPP / TISSUE_MPP)
-_CASE = re.compile(r"(?:\d{4}[_-]\d+|[A-Za-z]*\d+)(?=[_\s-]|$)")
+_CASE = re.compile(r"(?:\d{4}[_-]\d+|\d{2}-\d{4,}|[A-Za-z]*\d+)(?=[A-Za-z]?(?:[_\s-]|$))")
 _SCAN = re.compile(r"[_\s-]*(?<!\d)20\d\d-\d\d-\d\d[ _]\d\d_\d\d_\d\d")
 
 

@@ -179,4 +179,5 @@ DATA_SET = DataSet(
     licence="",
     read=qupath,
     takes=("drop_unmapped", "mpp", "classes", "task"),
+    note="Each image counts as a patient, apart from TCGA's.",
 )

@@ -7,6 +7,7 @@ import re
 import zlib
 from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
+from tokenize import TokenError
 from typing import Any
 
 import cv2
@@ -116,9 +117,9 @@ def read_ids(path: Path) -> npt.NDArray[np.int32]:
     if suffix in _TIFF:
         try:
             return as_ids(np.asarray(tifffile.imread(path)), path)
-        except (OSError, ValueError, tifffile.TiffFileError) as error:
+        except Exception as error:  # decoders raise anything on damaged data
             raise DataError(
-                f"{path}: expected an image of object ids, found {error}; download it again"
+                f"{path}: expected an image of object ids, found {_words(error)}; download it again"
             ) from error
     return as_ids(_decode(path, cv2.IMREAD_UNCHANGED), path)
 
@@ -196,8 +197,10 @@ def read_npy(path: Path, *, mapped: bool = False) -> npt.NDArray[Any]:
             return np.lib.format.open_memmap(path, mode="r")
         with path.open("rb") as file:
             array: npt.NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path}: expected an array of numbers, found {error}; download it again") from error
+    except (OSError, ValueError, EOFError, SyntaxError, TokenError, MemoryError) as error:
+        raise DataError(
+            f"{path}: expected an array of numbers, found {_words(error)}; download it again"
+        ) from error
     return array
 
 
@@ -255,6 +258,10 @@ def read_table(path: Path, *columns: str) -> list[dict[str, str]]:
     return [{name: row[k] for name, k in at.items()} for row in body]
 
 
+def _words(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
 def _decode(path: Path, mode: int) -> npt.NDArray[np.uint8]:
     try:
         data = np.frombuffer(path.read_bytes(), np.uint8)
@@ -262,7 +269,12 @@ def _decode(path: Path, mode: int) -> npt.NDArray[np.uint8]:
         raise DataError(
             f"{path}: expected an image, found {error.strerror}; complete the data set's folder"
         ) from error
-    image = cv2.imdecode(data, mode) if len(data) else None
+    try:
+        image = cv2.imdecode(data, mode) if len(data) else None
+    except cv2.error as error:
+        raise DataError(
+            f"{path}: expected an image, found {error.err or error}; cut it into smaller ones"
+        ) from error
     if image is None:
         raise DataError(f"{path}: expected an image, found bytes that cannot be decoded; download it again")
     return np.asarray(image)

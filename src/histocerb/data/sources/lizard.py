@@ -124,5 +124,8 @@ DATA_SET = DataSet(
     title="Lizard: nuclei of the colon, 20x",
     licence="CC BY-NC-SA 4.0, research only; cite Graham et al. 2021 (Lizard)",
     read=lizard,
-    note="Its images are of GlaS, CRAG, CoNSeP, DigestPath and PanNuke; look for duplicates between sources.",
+    note=(
+        "Its images are of GlaS, CRAG, CoNSeP, DigestPath and PanNuke; look for duplicates between sources. "
+        "Patients are published of those of TCGA alone; the others count as one each."
+    ),
 )

@@ -5,9 +5,11 @@
     images/a.png ...        RGB images of any usual format
     labels/a.png ...        ids of objects, 0 for background: PNG, BMP or TIFF with one channel, or .npy
     classes.csv             optional: stem, id, class; one row per object whose class is known
+    patients.csv            optional: stem, patient; one row per image
 
 All objects are of one task. Classes are ours, or what `classes` maps to ours. Nothing in the folder tells the
-task and the resolution: both have to be given. Every image counts as a patient, apart from TCGA's.
+task and the resolution: both have to be given. Without `patients.csv` every image counts as a patient, apart
+from TCGA's; with it, a name is the same patient in whatever source it stands.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ from histocerb.data.sources.images import (
 
 NAME = "folder"
 _TABLE = "classes.csv"
+_PATIENTS = "patients.csv"
 _LABEL_ENDINGS = (".png", ".bmp", ".tif", ".tiff", ".npy")
 
 
@@ -61,14 +64,34 @@ def plain(folder: Path, options: ReadOptions) -> list[Entry]:
     classes = _classes(table, names, known, options) if table.exists() else {}
     if unknown := sorted(set(classes) - set(names)):
         raise DataError(f"{table}: expected names of images, found {unknown[0]}; complete {folder}")
-    return [
-        Entry(
-            name,
-            (images[name], labels[name], *([table] if name in classes else [])),
-            partial(_load, images[name], labels[name], mpp, task.name, classes.get(name, {})),
+    whose = folder / _PATIENTS
+    patients = _patients(whose, names) if whose.exists() else {name: _own_patient(name) for name in names}
+    entries = []
+    for name in names:
+        tables = ([table] if name in classes else []) + ([whose] if whose.exists() else [])
+        load = partial(
+            _load, images[name], labels[name], mpp, task.name, classes.get(name, {}), patients[name]
         )
-        for name in names
-    ]
+        entries.append(Entry(name, (images[name], labels[name], *tables), load))
+    return entries
+
+
+def _own_patient(name: str) -> str:
+    return tcga_patient(name) or f"{NAME}-{name}"
+
+
+def _patients(path: Path, names: Sequence[str]) -> dict[str, str]:
+    """Patient of every image."""
+    found: dict[str, str] = {}
+    for row in read_table(path, "stem", "patient"):
+        stem = _stem(row["stem"], names)
+        if not row["patient"] or found.setdefault(stem, row["patient"]) != row["patient"]:
+            what = "none" if not row["patient"] else f"{found[stem]} and {row['patient']}"
+            raise DataError(f"{path}: expected one patient of {stem}, found {what}; correct it")
+    if odd := sorted(set(found) ^ set(names)):
+        what = f"none of {odd[0]}" if odd[0] in names else f"one of {odd[0]}, which is no image"
+        raise DataError(f"{path}: expected a row per image, found {what}; correct it")
+    return found
 
 
 def _classes(
@@ -93,7 +116,12 @@ def _stem(cell: str, names: Sequence[str]) -> str:
 
 
 def _load(
-    image_path: Path, label_path: Path, mpp: float, task: str, classes: Mapping[int, str | None]
+    image_path: Path,
+    label_path: Path,
+    mpp: float,
+    task: str,
+    classes: Mapping[int, str | None],
+    patient: str,
 ) -> Sample:
     image, ids = read_rgb(image_path), read_ids(label_path)
     same_size(label_path, ids, image)
@@ -108,7 +136,7 @@ def _load(
         mpp,
         {task: ObjectLabels(ids, {k: found for k, found in classes.items() if found is not None})},
         source=NAME,
-        patient=tcga_patient(name) or f"{NAME}-{name}",
+        patient=patient,
         name=name,
     )
 
@@ -118,4 +146,5 @@ DATA_SET = DataSet(
     licence="",
     read=plain,
     takes=("drop_unmapped", "mpp", "classes", "task"),
+    note=f"Without {_PATIENTS} (stem, patient) each image counts as a patient, apart from TCGA's.",
 )
