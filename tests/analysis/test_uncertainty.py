@@ -5,7 +5,7 @@ import pytest
 from histocerb.analysis.objects import Scale, object_classes
 from histocerb.analysis.tissue import TissueCells, tissue_rows
 from histocerb.analysis.uncertainty import Bins, Weights, terms, tissue_share
-from histocerb.core.tasks import CERBERUS, TaskSpec
+from histocerb.core.tasks import CERBERUS, PRESETS, TaskSpec
 
 SCALE = Scale(slide_mpp=0.25, working_mpp=0.5)
 ONE_BIN = Bins(1000.0, 1000.0, 1, 1, SCALE)
@@ -61,6 +61,16 @@ def nucleus(name="connective", prob=1.0, score=1.0, gland=None, where="stroma"):
 
 def gland(where="normal-epithelium", score=1.0):
     return ("gland", "gland", 1.0, score, None, where)
+
+
+@pytest.mark.parametrize("spec", PRESETS.values(), ids=list(PRESETS))
+def test_every_preset_has_all_terms(spec):
+    """Glass is not proposed, and heads that contradict each other are."""
+    objects = table(nucleus("epithelial"), ("lumen", None, None, 1.0, None, "stroma"))
+    words = {term.words for term in terms(objects, tissue(sure("stroma")), ONE_BIN, spec, DEFAULT)}
+    assert any("outside gland" in text for text in words)
+    assert "lumen without gland" in words
+    assert tissue_share(tissue(sure("background")), ONE_BIN, spec).tolist() == [[0]]
 
 
 def test_doubt_of_the_model_itself():
@@ -125,6 +135,14 @@ def test_weight_0_leaves_a_term_out():
     rows = table(gland("muscle"))
     assert "gland in tissue that has none" in means(rows)
     assert "gland in tissue that has none" not in means(rows, weights=Weights(misplaced=0.0))
+
+
+def test_glands_are_not_reproached_with_nuclei_that_nobody_looked_for():
+    spec = CERBERUS.only(["gland.instance", "gland.type", "lumen.instance"])
+    found = terms(table(gland(), ("lumen", None, None, 1.0, None, None)), tissue(), ONE_BIN, spec, DEFAULT)
+    words = {term.words for term in found}
+    assert "lumen without gland" in words
+    assert not any("nucleus" in text for text in words)
 
 
 def test_other_specs_have_no_contradictions():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from histocerb.core.tasks import CERBERUS
+from histocerb.core.tasks import CERBERUS, CERBERUS_ERODED
 
 
 @dataclass(frozen=True)
@@ -34,15 +34,15 @@ _NUCLEI, _GLAND, _LUMEN, _TISSUE = CERBERUS.tasks
 _EPITHELIAL = _NUCLEI.classes[1]
 _BACKGROUND, _ABNORMAL, _NORMAL, _, _MUSCLE, _, _, _, _ADIPOSE = _TISSUE.classes
 
-AGREEMENTS: dict[str, Agreement] = {
-    CERBERUS.name: Agreement(
-        container=_GLAND.name,
-        content=_LUMEN.name,
-        lining=_NUCLEI.name,
-        lining_classes=(_EPITHELIAL,),
-        lined_tissue=(_ABNORMAL, _NORMAL),
-        bare_tissue=(_BACKGROUND, _MUSCLE, _ADIPOSE),
-        empty_tissue=(_BACKGROUND,),
-    )
-}
+_OF_CERBERUS = Agreement(
+    container=_GLAND.name,
+    content=_LUMEN.name,
+    lining=_NUCLEI.name,
+    lining_classes=(_EPITHELIAL,),
+    lined_tissue=(_ABNORMAL, _NORMAL),
+    bare_tissue=(_BACKGROUND, _MUSCLE, _ADIPOSE),
+    empty_tissue=(_BACKGROUND,),
+)
+
+AGREEMENTS = {CERBERUS.name: _OF_CERBERUS, CERBERUS_ERODED.name: _OF_CERBERUS}
 """Per name of a spec."""
