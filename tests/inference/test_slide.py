@@ -167,6 +167,16 @@ def test_tasks_without_containers_and_tissue(image, tmp_path):
     assert len(result.tissue) == 0
 
 
+@pytest.mark.parametrize("names", [("lumen",), ("nuclei", "lumen"), ("gland",)])
+def test_parts_of_the_tasks(image, tmp_path, names):
+    """Objects that lie in glands are found anywhere by a network that knows no glands."""
+    spec = TaskSpec("cerberus", tuple(CERBERUS.task(name) for name in names))
+    model = RunningModel("stand-in", "0" * 64, spec, StandInPredictor(spec))
+    part = segment_slide(open_slide(image, mpp=0.5), model, tmp_path / "slide")
+    assert set(part.objects["kind"].to_pylist()) == {CERBERUS.task(name).kind for name in names}
+    assert ("gland_id" in part.objects.column_names) == ("gland" in names and len(names) > 1)
+
+
 def test_geoparquet_metadata_and_boxes(result):
     geo = json.loads(pq.read_schema(result.folder / "objects.parquet").metadata[b"geo"])
     column = geo["columns"][geo["primary_column"]]

@@ -72,8 +72,8 @@ class Scale:
 
 def container_task(spec: TaskSpec) -> Task | None:
     """The task whose objects contain others (glands), or None."""
-    names = [task.postproc.within for task in spec.objects if task.postproc and task.postproc.within]
-    return spec.task(names[0]) if names else None
+    containers = (spec.container_of(task) for task in spec.objects)
+    return next((container for container in containers if container is not None), None)
 
 
 def container_column(spec: TaskSpec) -> str | None:

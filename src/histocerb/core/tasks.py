@@ -141,6 +141,11 @@ class TaskSpec:
         )
         return replace(self, tasks=tuple(task for task in kept if task.heads))
 
+    def container_of(self, task: Task) -> Task | None:
+        """The task in whose objects those of `task` lie; None also where a network has no head for it."""
+        within = task.postproc.within if task.postproc else None
+        return next((other for other in self.tasks if other.name == within), None)
+
     def task(self, name: str) -> Task:
         """The task of that name; KeyError if there is none."""
         for task in self.tasks:
@@ -157,8 +162,7 @@ class TaskSpec:
 
 
 def _depth(task: Task, spec: TaskSpec) -> int:
-    within = task.postproc.within if task.postproc else None
-    container = next((other for other in spec.tasks if other.name == within), None)
+    container = spec.container_of(task)
     return 0 if container is None else 1 + _depth(container, spec)
 
 

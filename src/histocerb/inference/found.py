@@ -75,7 +75,9 @@ class ObjectFinder:
         self.spills = {
             task.name: Spill(folder / f"{task.name}.arrow", task.kind, task.classes) for task in spec.objects
         }
-        self._stitchers = {task.name: self._stitcher(task) for task in spec.objects if not _is_held(task)}
+        self._stitchers = {
+            task.name: self._stitcher(task) for task in spec.objects if not self._is_held(task)
+        }
 
     def settle(self, tile: Region) -> None:
         """Find the free objects of a tile whose maps, and those of the windows around it, are complete.
@@ -97,7 +99,9 @@ class ObjectFinder:
         container = container_task(self._spec)
         if container is not None:
             self.containers = ContainerMap(self.spills[container.name], _factor(container))
-        self._stitchers = {task.name: self._stitcher(task) for task in self._spec.objects if _is_held(task)}
+        self._stitchers = {
+            task.name: self._stitcher(task) for task in self._spec.objects if self._is_held(task)
+        }
         with ThreadPoolExecutor(threads, "histocerb-settle") as settlers:
             for number, future in enumerate([settlers.submit(self.settle, tile) for tile in tiles]):
                 try:
@@ -114,18 +118,18 @@ class ObjectFinder:
             spill.close()
 
     def _stitcher(self, task: Task) -> Stitcher:
-        source = CanvasMaps(self._canvas, task, self.containers if _is_held(task) else None)
+        source = CanvasMaps(self._canvas, task, self.containers if self._is_held(task) else None)
         return Stitcher(task, (self._canvas.grid.width, self._canvas.grid.height), source)
+
+    def _is_held(self, task: Task) -> bool:
+        """True where its objects lie in those of another task, which have to be known first."""
+        return self._spec.container_of(task) is not None
 
     def _seal(self) -> None:
         for name, stitcher in self._stitchers.items():
             for table in stitcher.finish():
                 self.spills[name].add(table)
             self.spills[name].seal()
-
-
-def _is_held(task: Task) -> bool:
-    return task.postproc is not None and task.postproc.within is not None
 
 
 def _factor(task: Task) -> int:

@@ -21,7 +21,7 @@ from PIL import Image
 from histocerb.analysis.objects import container_task
 from histocerb.analysis.summary import Counts
 from histocerb.core.colours import colour
-from histocerb.core.tasks import Task, TaskSpec
+from histocerb.core.tasks import TaskSpec
 from histocerb.core.wkb import decode_polygons
 from histocerb.inference.atomic import whole_file
 from histocerb.inference.legend import legend
@@ -63,7 +63,9 @@ class Overview:
         """
         self._slide, self._tissue, self._spec = slide, tissue, spec
         container = container_task(spec)
-        self._bold_kinds = {task.kind for task in spec.objects if task == container or _is_inside(task)}
+        self._bold_kinds = {
+            task.kind for task in spec.objects if task == container or spec.container_of(task) is not None
+        }
         self._bold: list[_Strokes] = []
 
     def draw(self, rows: pa.Table) -> None:
@@ -101,10 +103,6 @@ class Overview:
         picture, scale = _backdrop(self._slide)
         _veil_tissue(picture, self._tissue, self._spec, scale)
         return picture, scale
-
-
-def _is_inside(task: Task) -> bool:
-    return task.postproc is not None and task.postproc.within is not None
 
 
 def _backdrop(slide: Slide) -> tuple[Picture, float]:
