@@ -7,9 +7,9 @@ the JPEG files that a Hamamatsu `.vms` names are its tiles.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from histocerb.core.errors import SlideError
 from histocerb.slides.remote import Place, RemoteFile, file_system, reachable
@@ -91,7 +91,7 @@ def _after(data: bytes, place: int, length: int) -> int:
         place = _after(data, place, length)
 
 
-def _is_tile(file: Place, indices: Sequence[Place], heads: dict[Place, bytes]) -> bool:
+def _is_tile(file: Place, indices: Sequence[Place], heads: Mapping[Any, bytes]) -> bool:
     beside = (index for index in indices if index.parent == file.parent)
     return file.suffix.lower() in _TILE and any(file.name.encode() in heads[index] for index in beside)
 

@@ -75,4 +75,4 @@ def _on_white(values: Rgb8) -> Rgb8:
 def _over_white(values: Rgb8) -> Rgb8:
     """The same where the others have been multiplied by it."""
     white = values[..., :-1].astype(np.uint16) + (255 - values[..., -1:])
-    return np.minimum(white, 255).astype(np.uint8)
+    return np.asarray(np.minimum(white, 255), np.uint8)
