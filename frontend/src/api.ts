@@ -43,8 +43,10 @@ export interface HeadMap {
 }
 
 export interface Slide extends Whose {
-  /** What stands in place of classes, if anything. */
+  /** What stands in place of classes, if anything, and when that changes. */
   shown?: "changes";
+  shownStamp?: string;
+  /** Changes when the result does. */
   stamp: string;
   width: number;
   height: number;
@@ -72,6 +74,8 @@ export interface CohortRow {
   state: string;
   reason: string;
   slide?: string;
+  /** Of the slide: stamp of its pixels. */
+  fingerprint?: string;
   width?: number;
   height?: number;
   mpp?: number;
@@ -104,6 +108,8 @@ export interface Difference {
 
 export interface DifferencePage {
   total: number;
+  /** Of the pictures. */
+  stamp: string;
   rows: Difference[];
 }
 
@@ -144,6 +150,16 @@ export type Query = Record<string, string | number | boolean | null | undefined>
 export function slideUrl({ name, root = "" }: Whose, path: string, query: Query = {}): string {
   const rest = search(query);
   return `${root}api/slides/${encodeURIComponent(name)}${path ? `/${path}` : ""}${rest}`;
+}
+
+/** What a drawing of objects depends on: their colours are those of classes or of what stands in their place. */
+export function shownQuery({ stamp, shown, shownStamp }: Slide): Query {
+  return { v: shownStamp ?? stamp, shown };
+}
+
+/** Stamp of the pixels of a slide, whatever was found on them. */
+export function pixelStamp({ manifest }: Slide): string {
+  return String(manifest.slide.fingerprint);
 }
 
 /** `?a=1&b=2`, without what is null or undefined. */

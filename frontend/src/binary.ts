@@ -20,11 +20,13 @@ export interface OutlineTile {
 
 /** Where the objects of a kind are. */
 export interface Squares {
-  /** How far an object reaches beyond its centroid, in level-0 pixels. */
-  reach: number;
   diameterUm: number;
   /** Objects of every square, in raster order. */
   counts: Uint32Array;
+  /** How far the objects of every square reach beyond their centroids at most, in level-0 pixels. */
+  reaches: Float32Array;
+  /** The largest of them. */
+  reach: number;
 }
 
 export interface TissueCells {
@@ -39,7 +41,7 @@ export interface TissueCells {
 
 const OUTLINES = 0x31434248;
 const TISSUE = 0x31544248;
-const SQUARES = 0x31474248;
+const SQUARES = 0x32474248;
 
 /** Walks through a buffer, one array after the other. */
 class Cursor {
@@ -90,8 +92,10 @@ export function decodeSquares(buffer: ArrayBuffer): Squares[] {
   const cursor = new Cursor(buffer);
   const [magic, kinds, size] = cursor.u32(3);
   if (magic !== SQUARES) throw new Error("Expected squares, found other bytes.");
-  const sizes = cursor.f32(2 * kinds);
-  return Array.from({ length: kinds }, (_, n) => ({ reach: sizes[2 * n], diameterUm: sizes[2 * n + 1], counts: cursor.u32(size) }));
+  const diameters = [...cursor.f32(kinds)];
+  const counts = diameters.map(() => cursor.u32(size));
+  const reaches = diameters.map(() => cursor.f32(size));
+  return diameters.map((diameterUm, n) => ({ diameterUm, counts: counts[n], reaches: reaches[n], reach: reaches[n].reduce((a, b) => Math.max(a, b), 0) }));
 }
 
 export function decodeTissue(buffer: ArrayBuffer): TissueCells {

@@ -20,7 +20,7 @@ export async function compared(name: string, report: (share: number) => void, si
 export function asChanges(slide: Slide, side: 0 | 1, { changes, stamp }: ChangesState): Slide {
   const own = changes.filter(({ name }) => SIDES[side].includes(name));
   const kinds = slide.kinds.map((kind) => ({ ...kind, typed: true, classes: own }));
-  return { ...slide, kinds, classes: changes.map(({ name }) => name), stamp: stamp!, shown: "changes" };
+  return { ...slide, kinds, classes: changes.map(({ name }) => name), shown: "changes", shownStamp: stamp! };
 }
 
 /** Whichever screen was last touched leads, the other follows. */

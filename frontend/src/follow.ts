@@ -60,11 +60,11 @@ export function followCounts(slide: Slide, { totals, inView }: state.Result): ()
   };
 }
 
-/** Ask once whether the stain of a slide is unusual; a slide that cannot be found says nothing. */
-export function askStain(name: string): void {
+/** Ask once whether the stain of a slide is unusual; a slide that cannot be found says nothing. `v` stamps its pixels. */
+export function askStain(name: string, v?: string): void {
   if (name in state.stains.peek()) return;
   state.stains.value = { ...state.stains.peek(), [name]: "" };
-  getJson<{ warning: string }>(slideUrl({ name }, "stain")).then(
+  getJson<{ warning: string }>(slideUrl({ name }, "stain", { v })).then(
     ({ warning }) => warning && (state.stains.value = { ...state.stains.peek(), [name]: warning }),
     () => undefined,
   );

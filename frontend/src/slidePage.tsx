@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { getJson, slideUrl, type Slide } from "./api";
+import { getJson, pixelStamp, slideUrl, type Slide } from "./api";
 import { asChanges, compared, link } from "./compare";
 import { Help } from "./panels/help";
 import { Panel } from "./panels/panel";
@@ -43,7 +43,7 @@ export function SlidePage({ name }: { name: string }) {
         const corner = side ? null : navigator.current;
         return { slide: one, stage: new Stage(screens[side].current!, corner, one, state.results[side], hovered, found[0]) };
       });
-      made[0].stage.rested = () => found[0].slide_problem || askStain(name);
+      made[0].stage.rested = () => found[0].slide_problem || askStain(name, pixelStamp(found[0]));
       ends.push(...follow(made));
       setSlides(found);
       setPanes(made);

@@ -49,14 +49,14 @@ export function corners(m: Affine, width: number, height: number): Point[] {
   return screen.map((p) => apply(back, p));
 }
 
-export function boundsOf(points: Point[], margin = 0): Box {
+export function boundsOf(points: Point[]): Box {
   const xs = points.map((p) => p.x);
   const ys = points.map((p) => p.y);
   return {
-    left: Math.min(...xs) - margin,
-    top: Math.min(...ys) - margin,
-    right: Math.max(...xs) + margin,
-    bottom: Math.max(...ys) + margin,
+    left: Math.min(...xs),
+    top: Math.min(...ys),
+    right: Math.max(...xs),
+    bottom: Math.max(...ys),
   };
 }
 
@@ -66,16 +66,42 @@ export interface TileKey {
   row: number;
 }
 
-/** Tiles of squares of `cell * 2**detail` pixels that a box touches, inside a slide of that size. */
-export function tilesIn(box: Box, cell: number, detail: number, width: number, height: number): TileKey[] {
-  const side = cell * 2 ** detail;
+/** Columns and rows of the squares of a side that a box touches, inside a slide of that size; the last ones too. */
+function span(box: Box, side: number, width: number, height: number): Box {
   const last = (size: number) => Math.max(0, Math.ceil(size / side) - 1);
   const first = (value: number) => Math.max(0, Math.floor(value / side));
+  return {
+    left: first(box.left),
+    top: first(box.top),
+    right: Math.min(last(width), Math.floor(box.right / side)),
+    bottom: Math.min(last(height), Math.floor(box.bottom / side)),
+  };
+}
+
+/** Tiles of squares of `cell * 2**detail` pixels that a box touches, inside a slide of that size. */
+export function tilesIn(box: Box, cell: number, detail: number, width: number, height: number): TileKey[] {
+  const { left, top, right, bottom } = span(box, cell * 2 ** detail, width, height);
   const found: TileKey[] = [];
-  for (let row = first(box.top); row <= Math.min(last(height), Math.floor(box.bottom / side)); row++)
-    for (let column = first(box.left); column <= Math.min(last(width), Math.floor(box.right / side)); column++)
-      found.push({ detail, column, row });
+  for (let row = top; row <= bottom; row++)
+    for (let column = left; column <= right; column++) found.push({ detail, column, row });
   return found;
+}
+
+/** Tiles that a box touches, and those around it with a square whose objects reach into it. */
+export function tilesReaching(box: Box, { reaches, reach }: { reaches: Float32Array; reach: number }, cell: number, detail: number, width: number, height: number): TileKey[] {
+  const columns = Math.max(1, Math.ceil(width / cell));
+  const around = { left: box.left - reach, top: box.top - reach, right: box.right + reach, bottom: box.bottom + reach };
+  const { left, top, right, bottom } = span(around, cell, width, height);
+  const place = (column: number, row: number) => row * columns + column;
+  const wanted = new Set(tilesIn(box, cell, detail, width, height).map(({ column, row }) => place(column, row)));
+  for (let row = top; row <= bottom; row++)
+    for (let column = left; column <= right; column++) {
+      const across = Math.max(box.left - (column + 1) * cell, column * cell - box.right);
+      const down = Math.max(box.top - (row + 1) * cell, row * cell - box.bottom);
+      const away = Math.max(across, down);
+      if (away > 0 && away <= reaches[place(column, row)]) wanted.add(place(column >> detail, row >> detail));
+    }
+  return tilesIn(around, cell, detail, width, height).filter(({ column, row }) => wanted.has(place(column, row)));
 }
 
 /** How coarse outlines may be at a scale: they are moved by about half a screen pixel at most, from 2:1 on not at all. */

@@ -62,11 +62,12 @@ describe("tissue", () => {
 
 describe("squares", () => {
   it("are read kind by kind", () => {
-    const u32 = Uint32Array.from([0x31474248, 2, 3, 0, 0, 0, 0, 4, 0, 1, 7, 8, 9]);
-    new Float32Array(u32.buffer, 12, 4).set([9, 6.5, 120, 80]);
+    const u32 = Uint32Array.from([0x32474248, 2, 3, 0, 0, 4, 0, 1, 7, 8, 9, 0, 0, 0, 0, 0, 0]);
+    new Float32Array(u32.buffer, 12, 2).set([6.5, 80]);
+    new Float32Array(u32.buffer, 44, 6).set([9, 0, 7.5, 100, 120, 90]);
     const [nuclei, glands] = decodeSquares(u32.buffer);
-    expect([nuclei.reach, nuclei.diameterUm, [...nuclei.counts]]).toEqual([9, 6.5, [4, 0, 1]]);
-    expect([glands.reach, glands.diameterUm, [...glands.counts]]).toEqual([120, 80, [7, 8, 9]]);
+    expect([nuclei.diameterUm, [...nuclei.counts], [...nuclei.reaches], nuclei.reach]).toEqual([6.5, [4, 0, 1], [9, 0, 7.5], 9]);
+    expect([glands.diameterUm, [...glands.counts], [...glands.reaches], glands.reach]).toEqual([80, [7, 8, 9], [100, 120, 90], 120]);
   });
   it("of other bytes are refused", () => expect(() => decodeSquares(new ArrayBuffer(64))).toThrow("Expected squares"));
 });

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { PLAIN, readAddress, writeAddress, type Address } from "../src/address";
 import { areaOnSlide } from "../src/polygon";
 import { decimal, words } from "../src/panels/format";
-import { apply, boundsOf, corners, detailAt, estimate, insideRings, inverse, scaleBar, scaleOf, tilesIn, type Affine } from "../src/view";
+import { apply, boundsOf, corners, detailAt, estimate, insideRings, inverse, scaleBar, scaleOf, tilesIn, tilesReaching, type Affine } from "../src/view";
 
 const TURNED: Affine = { a: 0.6, b: 0.8, c: -0.8, d: 0.6, e: 40, f: -7 };
 
@@ -38,13 +38,26 @@ describe("views", () => {
     expect(scaleOf(TURNED)).toBeCloseTo(1, 10);
   });
   it("know their corners", () => {
-    const box = boundsOf(corners({ a: 2, b: 0, c: 0, d: 2, e: -20, f: 0 }, 100, 50), 1);
-    expect(box).toEqual({ left: 9, top: -1, right: 61, bottom: 26 });
+    const box = boundsOf(corners({ a: 2, b: 0, c: 0, d: 2, e: -20, f: 0 }, 100, 50));
+    expect(box).toEqual({ left: 10, top: 0, right: 60, bottom: 25 });
   });
   it("need the tiles they touch, inside the slide", () => {
     const keys = tilesIn({ left: -9, top: 600, right: 1024, bottom: 5000 }, 512, 0, 1500, 1100);
     expect(keys.map(({ column, row }) => `${column}/${row}`)).toEqual(["0/1", "1/1", "2/1", "0/2", "1/2", "2/2"]);
     expect(tilesIn({ left: 2000, top: 0, right: 3000, bottom: 9 }, 512, 0, 1500, 1100)).toEqual([]);
+  });
+  it("need tiles around them only where objects reach into them", () => {
+    const reaches = new Float32Array(10 * 10);
+    reaches[4 * 10 + 9] = 2000; // 4608 to 5120 across, 2048 to 2560 down
+    reaches[9 * 10 + 4] = 2000; // 2048 to 2560 across, 4608 to 5120 down
+    const near = (right: number, detail: number) => {
+      const keys = tilesReaching({ left: 2100, top: 2100, right, bottom: 2500 }, { reaches, reach: 2000 }, 512, detail, 5000, 5120);
+      return keys.map(({ column, row }) => `${column}/${row}`);
+    };
+    expect(near(2500, 0)).toEqual(["4/4"]);
+    expect(near(2608, 0)).toEqual(["4/4", "5/4", "9/4"]);
+    expect(near(2608, 1)).toEqual(["2/2", "4/2"]);
+    expect(near(2608, 4)).toEqual(["0/0"]);
   });
   it("need exact outlines from 2:1 on", () => {
     expect([4, 2, 1.9, 1, 0.5, 0.4].map((scale) => detailAt(scale, 12))).toEqual([0, 0, 1, 1, 2, 3]);

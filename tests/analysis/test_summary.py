@@ -7,24 +7,25 @@ from histocerb.core.tasks import CERBERUS
 
 @pytest.fixture
 def objects():
-    kinds = ["nucleus", "nucleus", "nucleus", "lumen", "gland", "nucleus"]
-    classes = ["plasma", "plasma", None, None, "gland", "connective"]
+    kinds = ["nucleus", "nucleus", "nucleus", "lumen", "gland", "gland", "nucleus"]
+    classes = ["plasma", "plasma", None, None, "gland", None, "connective"]
     return pa.table({"kind": pa.array(kinds).dictionary_encode(), "class": pa.array(classes)})
 
 
 def test_counts_per_kind_and_class(objects):
-    assert count_objects(objects) == {
-        "nucleus": {"plasma": 2, "connective": 1, "nucleus": 1},
-        "gland": {"gland": 1},
+    assert count_objects(objects, CERBERUS) == {
+        "nucleus": {"plasma": 2, "connective": 1, "unclassified": 1},
+        "gland": {"gland": 1, "unclassified": 1},
         "lumen": {"lumen": 1},
     }
 
 
 def test_sum_names_every_class(objects):
-    total = add_counts(no_objects(CERBERUS), add_counts(count_objects(objects), count_objects(objects)))
+    counts = count_objects(objects, CERBERUS)
+    total = add_counts(no_objects(CERBERUS), add_counts(counts, counts))
     assert total["nucleus"]["plasma"] == 4
     assert total["nucleus"]["eosinophil"] == 0
-    assert total["gland"] == {"gland": 2, "surface-epithelium": 0}
+    assert total["gland"] == {"gland": 2, "surface-epithelium": 0, "unclassified": 2}
 
 
 def test_densities():

@@ -94,7 +94,7 @@ def test_reports_of_rounds(cli, folder, tmp_path):
         figure = {"n": 30, "mean": mean, "sd": 0.1, "low": mean - 0.05, "high": mean + 0.05}
         document = {
             "data": {"splits": ["valid"]},
-            "images": [{"source": "glas"}],
+            "images": [{"id": "glas/a", "source": "glas", "tasks": {"gland": {}}}],
             "summary": {"all": {}, "glas": {"gland": {"pq": figure}}},
         }
         (tmp_path / f"{number}.json").write_text(json.dumps(document))

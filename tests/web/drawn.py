@@ -13,7 +13,7 @@ from histocerb.analysis.summary import count_objects, densities, no_objects, tis
 from histocerb.analysis.tissue import TissueCells, tissue_rows
 from histocerb.core.instances import NO_CLASS, InstanceTable
 from histocerb.core.outlines import Outlines
-from histocerb.core.tasks import CELL_PX, CERBERUS
+from histocerb.core.tasks import CELL_PX, CERBERUS, TaskSpec
 from histocerb.inference.manifest import Manifest, Status, versions, write_manifest
 from histocerb.slides.reader import open_slide
 from histocerb.slides.synth.writer import write_tiff
@@ -39,13 +39,14 @@ class Ellipses:
         x, y, rx, ry = (column[:, None] for column in self.places.T)
         return np.stack([x + rx * np.cos(angle), y + ry * np.sin(angle)], axis=2)
 
-    def table(self) -> InstanceTable:
-        task = CERBERUS.task_of_kind(self.kind)
+    def table(self, spec: TaskSpec = CERBERUS) -> InstanceTable:
+        task = spec.task_of_kind(self.kind)
+        codes = self.codes if task.classes else np.full(len(self.codes), NO_CLASS)
         x, y, rx, ry = self.places.T
         return InstanceTable(
             kind=self.kind,
             classes=task.classes,
-            class_code=self.codes.astype(np.int16),
+            class_code=codes.astype(np.int16),
             class_prob=self.probs.astype(np.float32),
             score=np.linspace(0.5, 1, len(x)).astype(np.float32),
             centroid=np.stack([x, y], axis=1),
@@ -135,28 +136,33 @@ def inside(points: np.ndarray, ellipses: Ellipses, first_id: int) -> np.ndarray:
 
 
 def write_result(
-    folder: Path, slide: Path, row_group: int = 400, found_nuclei: Ellipses | None = None
+    folder: Path,
+    slide: Path,
+    row_group: int = 400,
+    found_nuclei: Ellipses | None = None,
+    spec: TaskSpec = CERBERUS,
 ) -> Path:
     """Write the result of a slide that `pixels` were written to, with these nuclei or those that fit."""
-    scale, grid = Scale(MPP, MPP), cells()
+    scale = Scale(MPP, MPP)
+    grid = cells() if spec.patch else TissueCells((), np.zeros((0, 0, 0), np.float32))
     parts, first = [], {}
     kinds = {"nucleus": found_nuclei or nuclei(), "gland": glands(), "lumen": lumina()}
     next_id = 1
-    for task in CERBERUS.objects:
+    for task in spec.objects:
         first[task.kind] = next_id
         next_id += len(kinds[task.kind].places)
-    for task in CERBERUS.objects:
-        table = kinds[task.kind].table()
-        held = inside(table.centroid, kinds["gland"], first["gland"])
+    for task in spec.objects:
+        table = kinds[task.kind].table(spec)
+        held = inside(table.centroid, kinds["gland"], first.get("gland", 1))
         container = np.zeros(len(table), np.int64) if task.kind == "gland" else held
         tissue = grid.codes_at(table.centroid)
-        parts.append(object_rows(CERBERUS, table, first[task.kind], scale, container, tissue))
+        parts.append(object_rows(spec, table, first[task.kind], scale, container, tissue))
     objects = pa.concat_tables(parts)
     folder.mkdir(parents=True)
     pq.write_table(objects, folder / "objects.parquet", row_group_size=row_group)
-    tissue_table = tissue_rows(CERBERUS, grid, scale)
+    tissue_table = tissue_rows(spec, grid, scale)
     pq.write_table(tissue_table, folder / "tissue.parquet")
-    write_manifest(folder, _manifest(slide, objects, tissue_table))
+    write_manifest(folder, _manifest(slide, objects, tissue_table, spec))
     return folder
 
 
@@ -166,7 +172,7 @@ def write_slide(path: Path) -> Path:
     return path
 
 
-def _manifest(path: Path, objects: pa.Table, tissue: pa.Table) -> Manifest:
+def _manifest(path: Path, objects: pa.Table, tissue: pa.Table, spec: TaskSpec) -> Manifest:
     slide = open_slide(path)
     about = {
         "path": str(path),
@@ -178,13 +184,13 @@ def _manifest(path: Path, objects: pa.Table, tissue: pa.Table) -> Manifest:
     }
     slide.close()
     area = WIDTH * HEIGHT * (MPP / 1000) ** 2
-    counts = no_objects(CERBERUS) | count_objects(objects)
+    counts = no_objects(spec) | count_objects(objects, spec)
     return Manifest(
         status=Status.DONE,
         key="0" * 64,
         slide=about,
-        model={"name": "drawn", "sha256": "1" * 64, "tasks": CERBERUS.name},
-        parameters={"working_mpp": MPP, "postproc": {t.name: asdict(t.postproc) for t in CERBERUS.objects}},
+        model={"name": "drawn", "sha256": "1" * 64, "tasks": spec.name},
+        parameters={"working_mpp": MPP, "postproc": {t.name: asdict(t.postproc) for t in spec.objects}},
         counts=counts,
         densities_per_mm2=densities(counts, area),
         tissue_area_mm2=area,

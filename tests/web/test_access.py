@@ -103,6 +103,22 @@ def test_links_out_of_the_results_are_not_followed(own_cohort, tmp_path):
     answer = ask(f"api/slides/{NAME}/tissue.bin")
     assert (answer.status, b"none" in answer.body) == (500, True)
     assert ask(f"api/slides/{NAME}/counts").status == 200
+    rows = {row["name"]: row for row in ask.json("api/cohort")["slides"]}
+    assert (rows[NAME]["state"], rows["linked"]["state"]) == ("done", "failed")
+    assert "found a link to elsewhere; copy the result into it" in rows["linked"]["reason"]
+    stop()
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_a_result_of_unknown_tasks_has_failed_and_takes_no_other_down(single, own_cohort):
+    later = shutil.copytree(own_cohort / NAME, own_cohort / "later")
+    manifest = read_manifest(later)
+    write_manifest(later, replace(manifest, model=manifest.model | {"tasks": "teeth"}))
+    link, stop = start(later if single else own_cohort)
+    rows = {row["name"]: row for row in Client(link).json("api/cohort")["slides"]}
+    assert rows["later"]["state"] == "failed"
+    assert "found 'teeth'; update histocerb" in rows["later"]["reason"]
+    assert single or rows[NAME]["state"] == "done"
     stop()
 
 

@@ -1,10 +1,13 @@
 """`histocerb view` and `histocerb report` as they are called."""
 
+import os
+import queue
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import urllib.request
 from dataclasses import replace
 from pathlib import Path
@@ -39,13 +42,23 @@ def test_view_serves_until_it_is_interrupted(cohort):
 def test_view_says_what_another_host_means(cohort, monkeypatch, capsys):
     from histocerb.web.server import Served
 
-    opened = []
+    opened = queue.Queue()
     monkeypatch.setattr(Served, "run", lambda self, ready: (ready(self.link), self.close()))
-    monkeypatch.setattr(view.webbrowser, "open", opened.append)
+    monkeypatch.setattr(view.webbrowser, "open", opened.put)
     assert main(["view", str(cohort), "--host", "0.0.0.0"]) == 0
     out = capsys.readouterr().out
     assert "not encrypted" in out
-    assert re.search(r"viewer: +(\S+)", out).group(1) == opened[0]
+    assert re.search(r"viewer: +(\S+)", out).group(1) == opened.get(timeout=20)
+
+
+def test_view_answers_while_a_browser_in_the_terminal_is_open(cohort, monkeypatch):
+    from histocerb.web.server import Served
+
+    answers, told = threading.Event(), queue.Queue()
+    monkeypatch.setattr(Served, "run", lambda self, ready: (ready(self.link), answers.set(), self.close()))
+    monkeypatch.setattr(view.webbrowser, "open", lambda link: told.put(answers.wait(5)))
+    assert main(["view", str(cohort)]) == 0
+    assert told.get(timeout=20)
 
 
 def test_view_refuses_what_is_no_result(tmp_path, capsys):
@@ -80,6 +93,10 @@ def test_report_of_a_cohort_and_of_a_slide(cohort, tmp_path, capsys):
     Image.new("RGB", (30, 20)).save(out / NAME / "overview.png")
     assert main(["report", str(out)]) == 0
     assert capsys.readouterr().out.split() == [str(out / NAME / "report.html"), str(out / "report.html")]
+    os.symlink(shutil.copytree(out / NAME, tmp_path / "other" / "linked"), out / "linked")
+    assert main(["report", str(out)]) == 0
+    assert capsys.readouterr().out.split() == [str(out / NAME / "report.html"), str(out / "report.html")]
+    assert "linked: expected a folder in trial, found a link" in (out / "report.html").read_text("utf-8")
     (out / NAME / "report.html").unlink()
     assert main(["report", str(out / NAME)]) == 0
     assert (out / NAME / "report.html").exists()

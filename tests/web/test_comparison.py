@@ -16,7 +16,7 @@ from PIL import Image
 from served import NAME, Client
 from test_server import in_box, picture, read_tile
 
-from histocerb.core.errors import UsageError
+from histocerb.core.errors import OutputError, UsageError
 from histocerb.inference.manifest import read_manifest, write_manifest
 from histocerb.web import comparison as comparison_module
 from histocerb.web.changes import CHANGE_COLOURS, Change, compare
@@ -195,6 +195,16 @@ def test_pictures_show_both_outlines(ask):
     assert blue.sum() > 50
 
 
+def test_pictures_are_kept_under_the_stamp_of_both_results(ask):
+    stamp = ready(ask)["stamp"]
+    page = ask.json(f"{SLIDE}/changes/list?kind=nucleus&class_name=retyped&count=1")
+    assert page["stamp"] == stamp
+    path = f"{SLIDE}/changes/0/{page['rows'][0]['first']['id']}/crop.jpg"
+    assert "immutable" in ask(f"{path}?v={stamp}").headers["Cache-Control"]
+    of_first = ask.json(SLIDE)["stamp"]
+    assert ask(f"{path}?v={of_first}").headers["Cache-Control"] == "private, no-cache"
+
+
 @pytest.mark.parametrize(
     "path", ["list?kind=cell", "list?kind=nucleus&class_name=matched", "list?kind=nucleus&by=z", "0/999999"]
 )
@@ -252,6 +262,16 @@ def test_a_comparison_is_told_how_far_it_is_and_can_be_ended(cohort, other, monk
     with pytest.raises(Exception, match="the viewer ending"):
         both.differences(NAME)
     assert len(seen) == 1
+
+
+def test_whatever_ends_a_comparison_is_said(cohort, other, monkeypatch):
+    def broken(*_):
+        raise ValueError("what nobody foresaw")
+
+    monkeypatch.setattr(comparison_module, "compare", broken)
+    both = Comparison(Desk(open_cohort(cohort)), Desk(open_cohort(other)))
+    with pytest.raises(OutputError, match=r"drawn-1: expected .* ValueError \(what nobody foresaw\); run"):
+        both.differences(NAME)
 
 
 def test_a_result_that_changes_is_compared_anew(cohort, other, tmp_path):

@@ -73,7 +73,20 @@ def test_browsers_may_keep_answers(ask):
     other = ask(f"{SLIDE}/tiles/1/1_0.jpg", {"If-None-Match": first.headers["ETag"]})
     assert (again.status, again.body) == (304, b"")
     assert other.status == 200
-    assert "immutable" in first.headers["Cache-Control"]
+
+
+@pytest.mark.parametrize("path", ["tiles/1/0_0.jpg", "thumbnail.jpg", "stain", "tissue.bin", "squares.bin"])
+def test_only_addresses_with_the_right_stamp_are_not_asked_again(ask, path):
+    """Without it the same address leads to another slide or result tomorrow."""
+    about = ask.json(SLIDE)
+    stamps = {False: about["stamp"], True: about["manifest"]["slide"]["fingerprint"]}
+    is_pixels = not path.endswith(".bin")
+    kept = ask(f"{SLIDE}/{path}?v={stamps[is_pixels]}").headers["Cache-Control"]
+    assert "immutable" in kept
+    for wrong in ("", f"?v={stamps[not is_pixels]}"):
+        answer = ask(f"{SLIDE}/{path}{wrong}")
+        assert answer.headers["Cache-Control"] == "private, no-cache"
+        assert answer.headers["ETag"]
 
 
 def test_every_object_is_in_exactly_one_tile_with_its_outline(ask):
@@ -107,17 +120,24 @@ def test_coarser_outlines_have_fewer_points_and_stay_close(ask, detail):
         assert 4 <= len(ring) <= 40
 
 
-def test_grid_counts_all_objects(ask):
+def test_grid_counts_all_objects_and_says_how_far_those_of_a_square_reach(ask):
     body = ask(f"{SLIDE}/squares.bin").body
     _, kinds, squares = struct.unpack_from("<3I", body)
-    sizes = np.frombuffer(body, "<f4", 2 * kinds, 12).reshape(kinds, 2)
-    counts = np.frombuffer(body, "<u4", offset=12 + 8 * kinds).reshape(kinds, squares)
+    diameters_um = np.frombuffer(body, "<f4", kinds, 12)
+    size = kinds * squares
+    counts = np.frombuffer(body, "<u4", size, 12 + 4 * kinds).reshape(kinds, squares)
+    reaches = np.frombuffer(body, "<f4", offset=12 + 4 * kinds + 4 * size).reshape(kinds, squares)
     by_kind = dict(zip((task.kind for task in CERBERUS.objects), counts.sum(axis=1).tolist(), strict=True))
     assert by_kind == {"nucleus": len(nuclei().places), "gland": 2, "lumen": 1}
     assert squares == -(-WIDTH // 512) * -(-HEIGHT // 512)
-    reach, diameter_um = sizes[[task.kind for task in CERBERUS.objects].index("nucleus")]
-    assert reach == pytest.approx(9, abs=0.01)
-    assert diameter_um == pytest.approx(2 * np.sqrt(9 * 6) * MPP, rel=0.01)
+    of = [task.kind for task in CERBERUS.objects]
+    assert diameters_um[of.index("nucleus")] == pytest.approx(2 * np.sqrt(9 * 6) * MPP, rel=0.01)
+    of_nuclei = np.where(counts[of.index("nucleus")] > 0, 9, 0)
+    np.testing.assert_allclose(reaches[of.index("nucleus")], of_nuclei, atol=0.01)
+    of_glands = np.zeros((-(-HEIGHT // 512), -(-WIDTH // 512)))
+    for x, y, rx, _ in glands().places:
+        of_glands[int(y // 512), int(x // 512)] = rx
+    np.testing.assert_allclose(reaches[of.index("gland")], of_glands.ravel(), atol=0.01)
 
 
 def in_box(ellipses, left, top, right, bottom):

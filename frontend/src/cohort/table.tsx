@@ -47,7 +47,7 @@ function Row({ row, columns }: { row: CohortRow; columns: Column[] }) {
   const open = (event: Event) => (event.preventDefault(), state.openSlide(row.name));
   return (
     <tr class={row.state}>
-      <td>{done && <Thumbnail name={row.name} />}</td>
+      <td>{done && <Thumbnail row={row} />}</td>
       <th scope="row">
         {done ? <a href={`#/slide/${encodeURIComponent(row.name)}`} onClick={open}>{row.name}</a> : row.name}
         {row.reason && <p class="reason">{row.reason}</p>}
@@ -63,10 +63,11 @@ function Row({ row, columns }: { row: CohortRow; columns: Column[] }) {
 }
 
 /** Empty where the slide itself cannot be found. */
-function Thumbnail({ name }: { name: string }) {
+function Thumbnail({ row }: { row: CohortRow }) {
+  const { name, fingerprint: v } = row;
   const [missing, setMissing] = useState(false);
   if (missing) return <div class="thumbnail" />;
-  return <img class="thumbnail" src={slideUrl({ name }, "thumbnail.jpg", { side: 192 })} alt="" loading="lazy" onLoad={() => askStain(name)} onError={() => setMissing(true)} />;
+  return <img class="thumbnail" src={slideUrl({ name }, "thumbnail.jpg", { v, side: 192 })} alt="" loading="lazy" onLoad={() => askStain(name, v)} onError={() => setMissing(true)} />;
 }
 
 function columnsFor(rows: CohortRow[], kinds: KindWords[]): Column[] {

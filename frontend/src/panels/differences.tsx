@@ -33,13 +33,13 @@ export function Differences({ slide }: { slide: Slide }) {
         <Pick label="Direction" value={String(descending)} options={[["false", "lowest first"], ["true", "highest first"]]} pick={(value) => set({ descending: value === "true" })} />
       </div>
       {page && <Pages start={start} total={page.total} go={setStart} />}
-      <ul class="gallery">{page?.rows.map((row, n) => <Picture key={key(row)} row={row} at={start + n} slide={slide} />)}</ul>
+      <ul class="gallery">{page?.rows.map((row, n) => <Picture key={key(row)} row={row} at={start + n} slide={slide} stamp={page.stamp} />)}</ul>
       {page?.total === 0 && <p class="hint">No such difference.</p>}
     </>
   );
 }
 
-function Picture({ row, at, slide }: { row: Difference; at: number; slide: Slide }) {
+function Picture({ row, at, slide, stamp }: { row: Difference; at: number; slide: Slide; stamp: string }) {
   const one = (row.first ?? row.second)!;
   const isSelected = state.results.every((result, side) => result.selectedId.value === ([row.first, row.second][side]?.id ?? null));
   const colour = state.changes.value.find(({ name }) => name === row.change)?.colour;
@@ -48,7 +48,7 @@ function Picture({ row, at, slide }: { row: Difference; at: number; slide: Slide
   return (
     <li>
       <button class="picture" aria-pressed={isSelected} title={says} onClick={open}>
-        <img src={slideUrl(slide, `changes/${row.first ? 0 : 1}/${one.id}/crop.jpg`, { v: slide.stamp })} alt={says} width="88" height="88" loading="lazy" />
+        <img src={slideUrl(slide, `changes/${row.first ? 0 : 1}/${one.id}/crop.jpg`, { v: stamp })} alt={says} width="88" height="88" loading="lazy" />
         <span>
           <i class="swatch" style={{ background: colour }} />
           {figure(one, state.walk.value.by)}

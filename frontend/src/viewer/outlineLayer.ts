@@ -1,8 +1,8 @@
 // Outlines of what is in view: which tiles are needed, those that are there, and what lies under a point.
 
-import { getBytes, slideUrl, type Kind, type Slide } from "../api";
+import { getBytes, shownQuery, slideUrl, type Kind, type Slide } from "../api";
 import { decodeOutlines, decodeSquares, type Squares } from "../binary";
-import { boundsOf, corners, detailAt, estimate, insideRings, scaleOf, tilesIn, type Affine, type Point, type TileKey } from "../view";
+import { boundsOf, corners, detailAt, estimate, insideRings, scaleOf, tilesReaching, type Affine, type Point, type TileKey } from "../view";
 import { areaOnSlide } from "../polygon";
 import type { GpuTile, Painter } from "./painter";
 
@@ -34,6 +34,8 @@ interface KindState {
 export class OutlineLayer {
   private readonly tiles = new Map<string, GpuTile>();
   private readonly asked = new Map<string, AbortController>();
+  /** Tiles in view that did not come: asked for again once they have been out of view. */
+  private readonly missing = new Set<string>();
   private readonly squares = new Map<string, Squares>();
   private readonly states: KindState[];
   private waiting: { state: KindState; key: TileKey }[] = [];
@@ -73,7 +75,7 @@ export class OutlineLayer {
       }
       const { cell, details, width: w, height: h } = this.slide;
       const detail = detailAt(scaleOf(matrix) * dpr, details - 1);
-      const tiles = tilesIn(boundsOf(seen, squares.reach), cell, detail, w, h);
+      const tiles = tilesReaching(box, squares, cell, detail, w, h);
       const count = estimate(squares.counts, cell, w, h, box);
       state.outlined = tiles.length <= MOST_TILES && count <= (state.outlined ? TOO_MANY : MOST_OUTLINED);
       state.dense = !state.outlined;
@@ -143,7 +145,7 @@ export class OutlineLayer {
       if (kept) {
         this.tiles.delete(wanted);
         this.tiles.set(wanted, kept);
-      } else if (!this.asked.has(wanted)) this.waiting.push({ state, key });
+      } else if (!this.asked.has(wanted) && !this.missing.has(wanted)) this.waiting.push({ state, key });
     }
   }
 
@@ -155,6 +157,7 @@ export class OutlineLayer {
         this.asked.delete(wanted);
         controller.abort();
       }
+    for (const wanted of this.missing) if (!needed.has(wanted)) this.missing.delete(wanted);
   }
 
   private next(): void {
@@ -170,12 +173,13 @@ export class OutlineLayer {
     this.asked.set(wanted, controller);
     try {
       const path = `outlines/${kind}/${key.detail}/${key.column}_${key.row}.bin`;
-      const bytes = await getBytes(slideUrl(this.slide, path, { v: this.slide.stamp, shown: this.slide.shown }), controller.signal);
+      const bytes = await getBytes(slideUrl(this.slide, path, shownQuery(this.slide)), controller.signal);
       const side = this.slide.cell * 2 ** key.detail;
       this.tiles.set(wanted, this.painter.upload(decodeOutlines(bytes), key.column * side, key.row * side));
       this.dropOldest();
     } catch (error) {
       if (controller.signal.aborted) return;
+      this.missing.add(wanted);
       this.failed(String(error instanceof Error ? error.message : error));
     } finally {
       if (this.asked.get(wanted) === controller) this.asked.delete(wanted);

@@ -2,7 +2,7 @@
 
 import { effect, untracked } from "@preact/signals";
 import OpenSeadragon from "openseadragon";
-import { slideUrl, type Kind, type ObjectFacts, type Slide } from "../api";
+import { pixelStamp, shownQuery, slideUrl, type Kind, type ObjectFacts, type Slide } from "../api";
 import type { Layers, Place } from "../address";
 import { apply, inverse, scaleOf, type Affine, type Point } from "../view";
 import { choose } from "../select";
@@ -270,9 +270,8 @@ export class Stage {
     const classes = kind.classes.map((one) => one.name).filter((name) => !layers.off.includes(`${kind.kind}/${name}`));
     const all = !kind.typed || classes.length === kind.classes.length;
     const isShown = isOn && kind.count > 0 && !(this.outlines?.covers(kind.kind) ?? false);
-    const { stamp, shown, dots } = this.slide;
-    const query = { v: stamp, shown, least: layers.least || null, classes: all ? null : classes.join(",") };
-    const source = { path: `dots/${kind.kind}`, query, tile: dots, beneath: false };
+    const query = { ...shownQuery(this.slide), least: layers.least || null, classes: all ? null : classes.join(",") };
+    const source = { path: `dots/${kind.kind}`, query, tile: this.slide.dots, beneath: false };
     this.dots.get(kind.kind)!.show(source, isShown ? layers.opacity : 0, this.outlines?.isDense(kind.kind) ?? true);
   }
 
@@ -366,7 +365,7 @@ export class Stage {
       getTileUrl: (level: number, x: number, y: number) =>
         slide.slide_problem
           ? BLANK
-          : slideUrl(slide, `tiles/${slide.levels - 1 - level}/${x}_${y}.jpg`, { v: slide.stamp }),
+          : slideUrl(slide, `tiles/${slide.levels - 1 - level}/${x}_${y}.jpg`, { v: pixelStamp(slide) }),
     };
   }
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -11,16 +11,25 @@ import pyarrow.compute as pc
 from histocerb.core.tasks import TaskSpec
 
 Counts = dict[str, dict[str, int]]
-"""Per kind, objects per class; those without a class (lumina) stand under the name of their kind."""
+"""Per kind, objects per class; a kind without classes (lumina) stands under its own name."""
+
+UNCLASSIFIED = "unclassified"
+"""Under it stand objects without a class whose kind has classes."""
 
 
-def count_objects(objects: pa.Table) -> Counts:
+def count_objects(objects: pa.Table, spec: TaskSpec) -> Counts:
     """Objects per kind and class of an object table (any table with columns `kind` and `class`)."""
+    untyped = {task.kind: untyped_name(task.kind, task.classes) for task in spec.objects}
     grouped = objects.select(["kind", "class"]).group_by(["kind", "class"]).aggregate([([], "count_all")])
     counts: Counts = {}
-    for row in sorted(grouped.to_pylist(), key=lambda row: (row["kind"], row["class"] or row["kind"])):
-        counts.setdefault(row["kind"], {})[row["class"] or row["kind"]] = row["count_all"]
+    for row in sorted(grouped.to_pylist(), key=lambda row: (row["kind"], row["class"] or "")):
+        counts.setdefault(row["kind"], {})[row["class"] or untyped[row["kind"]]] = row["count_all"]
     return counts
+
+
+def untyped_name(kind: str, classes: Sequence[str]) -> str:
+    """Under which name `Counts` has objects without a class, of a kind that can have these."""
+    return UNCLASSIFIED if classes else kind
 
 
 def no_objects(spec: TaskSpec) -> Counts:

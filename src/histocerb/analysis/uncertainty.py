@@ -27,7 +27,7 @@ import pyarrow.compute as pc
 
 from histocerb.analysis.objects import Scale, container_column
 from histocerb.analysis.tissue import prob_column
-from histocerb.core.agreement import AGREEMENTS, Agreement
+from histocerb.core.agreement import AGREEMENTS
 from histocerb.core.tasks import CELL_PX, TaskSpec
 
 Float = npt.NDArray[np.float64]
@@ -147,29 +147,27 @@ def _contradictions(objects: pa.Table, bins: Bins, spec: TaskSpec, weights: Weig
     held = container_column(spec)
     if held is None:
         return []
-    container, content, lining = (
-        _is(objects, "kind", (spec.task(name).kind,))
-        for name in (rules.container, rules.content, rules.lining)
-    )
-    outside = np.asarray(pc.is_null(objects[held]).to_numpy(), np.bool_)
-    lining &= _is(objects, "class", rules.lining_classes)
-    ids = objects["object_id"].to_numpy()
-    inhabited = np.unique(pc.drop_null(objects[held].filter(pa.array(lining))).to_numpy())
-    elsewhere = outside & ~_is(objects, "tissue", rules.lined_tissue)
-    misplaced = _is(objects, "tissue", rules.bare_tissue)
-    unlined = ~np.isin(ids, inhabited)
     kind, inner = spec.task(rules.container).kind, spec.task(rules.content).kind
-    cells = _cells_in_words(rules, spec)
-    return [
-        _mean(f"{cells} outside {kind} and epithelium", weights.stray, bins, objects, lining, elsewhere),
+    container, content = _is(objects, "kind", (kind,)), _is(objects, "kind", (inner,))
+    outside = np.asarray(pc.is_null(objects[held]).to_numpy(), np.bool_)
+    misplaced = _is(objects, "tissue", rules.bare_tissue)
+    found = [
         _mean(f"{inner} without {kind}", weights.spilt, bins, objects, content, outside),
         _mean(f"{kind} in tissue that has none", weights.misplaced, bins, objects, container, misplaced),
+    ]
+    lining = next((task for task in spec.objects if task.name == rules.lining), None)
+    if lining is None or not set(rules.lining_classes) <= set(lining.classes):
+        return found  # no head tells them
+    cells = f"{' or '.join(rules.lining_classes)} {lining.kind}"
+    are_lining = _is(objects, "kind", (lining.kind,)) & _is(objects, "class", rules.lining_classes)
+    elsewhere = outside & ~_is(objects, "tissue", rules.lined_tissue)
+    inhabited = np.unique(pc.drop_null(objects[held].filter(pa.array(are_lining))).to_numpy())
+    unlined = ~np.isin(objects["object_id"].to_numpy(), inhabited)
+    return [
+        *found,
+        _mean(f"{cells} outside {kind} and epithelium", weights.stray, bins, objects, are_lining, elsewhere),
         _mean(f"{kind} without {cells}", weights.unlined, bins, objects, container, unlined),
     ]
-
-
-def _cells_in_words(rules: Agreement, spec: TaskSpec) -> str:
-    return f"{' or '.join(rules.lining_classes)} {spec.task(rules.lining).kind}"
 
 
 def _mean(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import webbrowser
 from contextlib import suppress
 from pathlib import Path
@@ -73,8 +74,8 @@ def show(
     def ready(link: str) -> None:
         say(f"viewer:   {link}")
         say("          Ctrl+C ends it")
-        if browser:
-            webbrowser.open(link)
+        if browser:  # in a terminal it may only come back when it is closed
+            threading.Thread(target=webbrowser.open, args=(link,), daemon=True).start()
 
     with suppress(KeyboardInterrupt):
         served.run(ready)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,10 +16,11 @@ from typing import Any
 
 from histocerb._version import __version__
 from histocerb.core.errors import OutputError
-from histocerb.core.tasks import TaskSpec
+from histocerb.core.tasks import PRESETS, Head, HeadKind, Task, TaskSpec
 from histocerb.inference.atomic import whole_file
 from histocerb.inference.protocol import Predictor
 from histocerb.slides.reader import Slide, working_mpp
+from histocerb.slides.remote import is_url
 
 MANIFEST_FILE = "manifest.json"
 RUN_FILE = "run.json"
@@ -87,7 +89,7 @@ class Manifest:
 def describe(slide: Slide, model: RunningModel) -> Manifest:
     """The manifest of a slide whose work begins."""
     about: dict[str, Any] = {
-        "path": slide.path,
+        "path": _wherever_asked(slide.path),
         "fingerprint": slide.fingerprint(),
         "width_px": slide.width_px,
         "height_px": slide.height_px,
@@ -103,6 +105,41 @@ def describe(slide: Slide, model: RunningModel) -> Manifest:
         device=model.predictor.device,
         versions=versions(),
     )
+
+
+def _wherever_asked(path: str) -> str:
+    """A path that means the same from another folder; URLs and what is no file (`array`) stay as they are."""
+    return path if is_url(path) or not os.path.exists(path) else str(Path(path).absolute())
+
+
+def tasks_of(manifest: Manifest) -> TaskSpec:
+    """The tasks of the model that made a result: those of its preset, without the heads that it lacks.
+
+    Without a single cell of tissue it counts as one without tissue classes.
+
+    Args:
+        manifest: of a complete result.
+
+    Raises:
+        OutputError: This version does not know them.
+    """
+    name = manifest.model.get("tasks")
+    if name not in PRESETS:
+        raise OutputError(
+            f"expected tasks of a known name ({', '.join(PRESETS)}), found {name!r}; update histocerb"
+        )
+    spec = PRESETS[name]
+    had = [head.name for task in spec.tasks for head in task.heads if _had(manifest, task, head)]
+    return spec.only(had)
+
+
+def _had(manifest: Manifest, task: Task, head: Head) -> bool:
+    """Whether what was found shows a head: counts name every class that it could have told."""
+    if head.kind is HeadKind.PATCH:
+        return bool(manifest.tissue_classes_mm2)
+    if task.name not in manifest.parameters.get("postproc", ()):
+        return False
+    return head.kind is HeadKind.INSTANCE or set(task.classes) <= set(manifest.counts.get(task.kind, ()))
 
 
 def result_key(fingerprint: str, mpp: float, model: RunningModel) -> str:

@@ -11,9 +11,8 @@ from histocerb.analysis.proposals import COLUMNS, propose
 from histocerb.analysis.tissue import read_tissue
 from histocerb.core.errors import OutputError, UsageError
 from histocerb.core.geometry import Region
-from histocerb.core.tasks import PRESETS
 from histocerb.data.regions import Origin, SavedRegion, write_regions
-from histocerb.inference.manifest import Manifest, Status, read_manifest
+from histocerb.inference.manifest import Manifest, Status, read_manifest, tasks_of
 from histocerb.inference.tables import OBJECTS_FILE, TISSUE_FILE
 from histocerb.slides.reader import Slide, open_slide
 
@@ -41,7 +40,7 @@ def cut_regions(
     manifest = read_manifest(result)
     if manifest is None or manifest.status is not Status.DONE:
         raise OutputError(f"{result}: expected the complete result of one slide; run histocerb segment first")
-    spec, model = PRESETS[manifest.model["tasks"]], manifest.model
+    spec, model = tasks_of(manifest), manifest.model
     scale = Scale(manifest.slide["mpp"], manifest.parameters["working_mpp"])
     path = result / OBJECTS_FILE
     column = container_column(spec)

@@ -95,7 +95,7 @@ def write_objects(
                     drawn.result()
                 drawn = drawer.submit(draw, group)
                 writer.write_table(group, row_group_size=max(1, len(group)))
-                counts = add_counts(counts, count_objects(group))
+                counts = add_counts(counts, count_objects(group, found.spec))
                 progress(len(group))
         if drawn is not None:
             drawn.result()
@@ -144,7 +144,7 @@ def _container_ids(found: FoundObjects, task: Task, table: InstanceTable) -> npt
     container = container_task(found.spec)
     if container is None or container == task or found.containers is None:
         return np.full(len(table), NO_OBJECT, np.int64)
-    is_held = task.postproc is not None and task.postproc.within == container.name
+    is_held = found.spec.container_of(task) == container
     points = table.first_px[:, ::-1] + 0.5 if is_held else table.centroid
     labels = labels_at(found.containers.read, points / found.containers.factor)
     return np.where(labels > 0, labels - 1 + found.first_id(container), NO_OBJECT)

@@ -39,11 +39,12 @@ def listed(
     start: Annotated[int, Query(ge=0)] = 0,
     count: Annotated[int, Query(ge=1, le=_MOST_ROWS)] = 60,
 ) -> dict[str, Any]:
-    """Differences in an order, a page at a time."""
+    """Differences in an order, a page at a time, and the stamp of their pictures."""
     found = comparison.differences(name)
     numbers = found.listed(choice)
     shown = numbers[start : start + count].tolist()
-    return {"total": len(numbers), "rows": [found.facts(found.pair(number)) for number in shown]}
+    rows = [found.facts(found.pair(number)) for number in shown]
+    return {"total": len(numbers), "stamp": found.changes.stamp, "rows": rows}
 
 
 @router.get("/selection.{form}")

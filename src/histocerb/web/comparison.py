@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from histocerb.web.changes import compare
 from histocerb.web.differences import Differences
 from histocerb.web.opened import Desk, Opened
 from histocerb.web.results import Cohort
+
+_LOG = logging.getLogger(__name__)
 
 _MOST_KEPT = 2
 
@@ -127,6 +130,12 @@ class Comparison:
             work.problem = error
         except _Ended:
             pass
+        except Exception as error:  # whoever waits must be told, whatever it is
+            _LOG.exception("%s could not be compared", first.folder.name)
+            work.problem = OutputError(
+                f"{first.folder.name}: expected two results that can be compared, found "
+                f"{type(error).__name__} ({error}); run histocerb segment again"
+            )
         finally:
             work.done.set()
 

@@ -10,6 +10,7 @@ from histocerb.analysis.objects import container_task, object_classes
 from histocerb.core.tasks import Head, Task, TaskSpec, plural
 from histocerb.inference.cohort.results import read_columns
 from histocerb.inference.cohort.status import SlideState
+from histocerb.inference.manifest import tasks_of
 from histocerb.web.charts import css, css_of
 from histocerb.web.comparison import Comparison
 from histocerb.web.density import TILE_PX as DOTS_PX
@@ -18,14 +19,15 @@ from histocerb.web.maps import channel_colour, channel_names, kept_heads
 from histocerb.web.opened import Entry
 from histocerb.web.outlines import MOST_DETAIL
 from histocerb.web.pictures import OVERLAP_PX, TILE_PX, most_level
-from histocerb.web.results import Cohort, spec_of
+from histocerb.web.results import Cohort
 from histocerb.web.warnings import warnings_of
 
 
 def cohort_facts(cohort: Cohort, comparison: Comparison | None) -> dict[str, Any]:
     """The cohort and a row per slide, and with what it is compared."""
     states = cohort.states()
-    specs = {s.manifest.model["tasks"]: spec_of(s.manifest) for s in states if s.manifest and s.is_done}
+    found = [tasks_of(state.manifest) for state in states if state.manifest and state.is_done]
+    specs = {spec.heads: spec for spec in sorted(found, key=lambda spec: -len(spec.heads))}
     kinds: dict[str, dict[str, Any]] = {}
     tissue: dict[str, str] = {}
     for spec in specs.values():
@@ -51,7 +53,7 @@ def slide_facts(entry: Entry, name: str, slide_problem: str | None) -> dict[str,
         name: of its result folder.
         slide_problem: why its pixels cannot be shown, or None.
     """
-    about, spec = entry.manifest.slide, spec_of(entry.manifest)
+    about, spec = entry.manifest.slide, tasks_of(entry.manifest)
     return {
         "name": name,
         "stamp": entry.stamp,
@@ -82,6 +84,7 @@ def _row(cohort: Cohort, state: SlideState) -> dict[str, Any]:
         return row
     return row | {
         "slide": manifest.slide["path"],
+        "fingerprint": manifest.slide["fingerprint"],
         "width": manifest.slide["width_px"],
         "height": manifest.slide["height_px"],
         "mpp": manifest.slide["mpp"],

@@ -15,11 +15,12 @@ from histocerb.core.geometry import Region
 from histocerb.core.tasks import Head, HeadKind
 from histocerb.inference.chunks import DESCRIPTION_FILE
 from histocerb.inference.kept_maps import COARSE, MAPS_FOLDER, are_kept, class_planes
+from histocerb.inference.manifest import tasks_of
 from histocerb.inference.map_reader import StoredMaps, stored_maps
 from histocerb.slides.resample import resample, taps
 from histocerb.web.opened import Entry
 from histocerb.web.pictures import TILE_PX, Picture
-from histocerb.web.results import own_file, spec_of
+from histocerb.web.results import own_file
 
 _INSTANCE_COLOURS: dict[str, Rgb] = {"inside": (255, 221, 51), "contour": (0, 92, 230)}
 
@@ -45,7 +46,7 @@ def kept_heads(entry: Entry) -> list[Head]:
     """The heads whose maps a result has; none where they were not kept."""
     if not are_kept(entry.folder, entry.manifest.key):
         return []
-    return list(spec_of(entry.manifest).heads)
+    return list(tasks_of(entry.manifest).heads)
 
 
 def channel_names(head: Head) -> tuple[str, ...]:

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from histocerb.core.errors import HistocerbError
 from histocerb.core.tasks import TaskSpec
-from histocerb.inference.manifest import Manifest
+from histocerb.inference.manifest import Manifest, tasks_of
 from histocerb.inference.tables import OBJECTS_FILE
 from histocerb.slides.reader import Slide
 from histocerb.web.index import ObjectIndex, read_index
 from histocerb.web.outlines import OutlineReader, StoredGroups, stored_groups
 from histocerb.web.queries import Orders
-from histocerb.web.results import Cohort, own_file, spec_of
+from histocerb.web.results import Cohort, own_file
 from histocerb.web.slides import SlideShelf
 
 _MOST_OBJECTS = 2_000_000
@@ -132,7 +132,7 @@ class Desk:
     def _read(self, entry: Entry) -> Opened:
         manifest, path = entry.manifest, own_file(entry.folder, OBJECTS_FILE)
         size = int(manifest.slide["width_px"]), int(manifest.slide["height_px"])
-        index = read_index(path, spec_of(manifest), size)
+        index = read_index(path, tasks_of(manifest), size)
         reader = OutlineReader(path, index, self.groups)
         return Opened(entry.stamp, manifest, entry.folder, index, reader, Orders(index))
 

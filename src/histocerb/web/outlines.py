@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from histocerb.core.errors import OutputError
 from histocerb.core.outlines import Outlines, offsets
 from histocerb.core.wkb import decode_polygons
 from histocerb.web.cache import ByteCache
@@ -71,7 +72,11 @@ class OutlineReader:
         self._groups = groups
 
     def read(self, rows: Rows) -> Rings:
-        """Outlines of rows, which must be sorted."""
+        """Outlines of rows, which must be sorted.
+
+        Raises:
+            OutputError: They are damaged.
+        """
         groups = np.searchsorted(self._bounds, rows, side="right") - 1
         chosen = [
             self._group(int(group)).take(pa.array(rows[groups == group] - self._bounds[group]))
@@ -90,9 +95,15 @@ class OutlineReader:
             return self._groups.get((self._mark, number), lambda: self._stored(number))
 
     def _stored(self, number: int) -> Stored:
-        if not hasattr(self._own, "file"):
-            self._own.file = pq.ParquetFile(self._path, metadata=self._metadata)
-        column: Stored = self._own.file.read_row_group(number, columns=["geometry"])["geometry"]
+        try:
+            if not hasattr(self._own, "file"):
+                self._own.file = pq.ParquetFile(self._path, metadata=self._metadata)
+            column: Stored = self._own.file.read_row_group(number, columns=["geometry"])["geometry"]
+        except (OSError, pa.ArrowInvalid) as error:
+            raise OutputError(
+                f"{self._path.parent.name}: expected outlines of objects, found a damaged file "
+                f"{self._path.name} ({error}); run histocerb segment again"
+            ) from error
         pa.default_memory_pool().release_unused()  # each thread would keep what decoding has taken
         return column
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from histocerb.analysis.summary import Counts, untyped_name
 from histocerb.core.errors import UsageError
 from histocerb.web.cache import ByteCache
 from histocerb.web.index import NO_WORD, Column, ObjectIndex, Rows
 
 Point = tuple[float, float]
-Counts = dict[str, dict[str, int]]
 
 SORTABLE = ("object_id", "class_prob", "score", "area_um2", "x", "y")
 _ORDER_BYTES = 64 << 20
@@ -71,7 +71,7 @@ class Orders:
 
 
 def counts(index: ObjectIndex, rows: Rows) -> Counts:
-    """Objects per kind and class; those without a class stand under the name of their kind."""
+    """Objects per kind and class, as `count_objects` names them."""
     words = len(index.classes) + 1  # none comes first
     keys = index.columns["kind"][rows].astype(np.int16) * words + index.columns["class_code"][rows] - NO_WORD
     table = np.bincount(keys, minlength=len(index.kinds) * words).reshape(-1, words).tolist()
@@ -79,7 +79,7 @@ def counts(index: ObjectIndex, rows: Rows) -> Counts:
     for kind, classes, (untyped, *typed) in zip(index.kinds, index.classes_of, table, strict=True):
         found[kind] = {name: typed[index.classes.index(name)] for name in classes}
         if untyped or not classes:
-            found[kind][kind] = untyped
+            found[kind][untyped_name(kind, classes)] = untyped
     return found
 
 

@@ -16,12 +16,12 @@ from histocerb.core.errors import SlideError
 from histocerb.core.tasks import TaskSpec, plural
 from histocerb.inference.atomic import whole_file
 from histocerb.inference.cohort.status import SlideState
-from histocerb.inference.manifest import Manifest
+from histocerb.inference.manifest import Manifest, tasks_of
 from histocerb.inference.overview import OVERVIEW_FILE
 from histocerb.inference.tables import OBJECTS_FILE
 from histocerb.web.charts import css, histogram, stacked
 from histocerb.web.index import NO_WORD, read_index
-from histocerb.web.results import Cohort, own_file, spec_of
+from histocerb.web.results import Cohort, own_file
 from histocerb.web.slides import SlideShelf
 from histocerb.web.stain import stain_warning
 from histocerb.web.warnings import warnings_of
@@ -47,7 +47,7 @@ def write_slide_report(cohort: Cohort, name: str, shelf: SlideShelf) -> Path:
         OutputError: Its result is incomplete or damaged.
     """
     folder, manifest = cohort.folder(name), cohort.manifest(name)
-    spec = spec_of(manifest)
+    spec = tasks_of(manifest)
     warnings, stain = _warnings(cohort, name, shelf)
     parts = [
         f"<h1>{escape(name)}</h1><p class=faint>{escape(str(manifest.slide['path']))}</p>",
@@ -99,7 +99,7 @@ def _slide_row(cohort: Cohort, state: SlideState, shelf: SlideShelf) -> str:
     if not state.is_done or manifest is None:
         reason = f'<td class="text bad" colspan=4>{escape(state.state.value)}: {escape(state.reason)}</td>'
         return f"<tr><th>{name}</th><td></td>{reason}</tr>"
-    spec, folder = spec_of(manifest), cohort.folder(state.name)
+    spec, folder = tasks_of(manifest), cohort.folder(state.name)
     picture = _image(own_file(folder, OVERVIEW_FILE), _THUMBNAIL_PX, "", "thumb")
     link = f'<a href="{name}/{REPORT_FILE}">{name}</a>'
     objects = "<br>".join(_number(kind, sum(of.values())) for kind, of in manifest.counts.items())

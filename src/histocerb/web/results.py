@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from histocerb.analysis.objects import container_task
-from histocerb.core.errors import OutputError, UsageError
-from histocerb.core.tasks import PRESETS, TaskSpec
+from histocerb.core.errors import HistocerbError, OutputError, UsageError
+from histocerb.core.tasks import TaskSpec
 from histocerb.inference.cohort.results import manifest_or_reason
 from histocerb.inference.cohort.status import SlideState, State, slide_states
-from histocerb.inference.manifest import MANIFEST_FILE, Manifest, Status
+from histocerb.inference.manifest import MANIFEST_FILE, Manifest, Status, tasks_of
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,13 @@ class Cohort:
         return self.root.name
 
     def states(self) -> list[SlideState]:
-        """All slides it knows of, by name."""
+        """All slides it knows of, by name; those with a result that cannot be shown have failed."""
         if not self.single:
-            return slide_states(self.root)
+            return [self._shown(state) for state in slide_states(self.root)]
         manifest, reason = manifest_or_reason(self.root)
         done = manifest is not None and manifest.status is Status.DONE
-        return [SlideState(self.root.name, State.DONE if done else State.FAILED, manifest, reason)]
+        state = State.DONE if done else State.FAILED
+        return [self._shown(SlideState(self.root.name, state, manifest, reason))]
 
     def folder(self, name: str) -> Path:
         """The result folder of a slide, by a name from the list and by no other.
@@ -49,8 +50,13 @@ class Cohort:
             return self.root
         folder = self.root / name
         is_plain = name == Path(name).name and not self.single
-        if not is_plain or not (folder / MANIFEST_FILE).is_file() or folder.resolve().parent != self.root:
+        if not is_plain or not (folder / MANIFEST_FILE).is_file():
             raise UsageError(f"expected a slide of {self.root.name}, found {name!r}; choose one of the list")
+        if folder.resolve().parent != self.root:
+            raise UsageError(
+                f"{name}: expected a folder in {self.root.name}, found a link to elsewhere; "
+                "copy the result into it"
+            )
         return folder
 
     def manifest(self, name: str) -> Manifest:
@@ -68,6 +74,17 @@ class Cohort:
                 "run histocerb segment again"
             )
         return manifest
+
+    def _shown(self, state: SlideState) -> SlideState:
+        """A state with which one slide does not take the others down."""
+        if state.manifest is None or not state.is_done:
+            return state
+        try:
+            self.folder(state.name)
+            tasks_of(state.manifest)
+        except HistocerbError as error:
+            return replace(state, state=State.FAILED, reason=str(error))
+        return state
 
 
 def open_cohort(folder: Path) -> Cohort:
@@ -99,20 +116,6 @@ def own_file(folder: Path, name: str) -> Path:
             f"{folder.name}: expected a file {name} of its own, found none; run histocerb segment again"
         )
     return path
-
-
-def spec_of(manifest: Manifest) -> TaskSpec:
-    """The tasks of the model that made a result.
-
-    Raises:
-        OutputError: This version does not know them.
-    """
-    name = manifest.model.get("tasks")
-    if name not in PRESETS:
-        raise OutputError(
-            f"expected tasks of a known name ({', '.join(PRESETS)}), found {name!r}; update histocerb"
-        )
-    return PRESETS[name]
 
 
 def container_kind(spec: TaskSpec) -> str | None:

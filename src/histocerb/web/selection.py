@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from enum import StrEnum
 from typing import IO
 from urllib.parse import quote
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 from fastapi.responses import StreamingResponse
 
 from histocerb.core.colours import Rgb, colour
-from histocerb.core.errors import UsageError
+from histocerb.core.errors import OutputError, UsageError
 from histocerb.core.qupath import write_features
 from histocerb.core.tasks import TaskSpec
 from histocerb.export.geojson import annotation_kinds
@@ -65,14 +66,24 @@ def switched_on(index: ObjectIndex, rows: Rows, off: str | None) -> Rows:
 
 
 def of_result(opened: Opened, rows: Rows) -> Iterator[tuple[Rows, pa.RecordBatch]]:
-    """Sorted rows of a result, a row group at a time, with their numbers."""
+    """Sorted rows of a result, a row group at a time, with their numbers.
+
+    Raises:
+        OutputError: The table is damaged.
+    """
     bounds = opened.index.group_bounds
     groups = np.searchsorted(bounds, rows, side="right") - 1
-    with pq.ParquetFile(own_file(opened.folder, OBJECTS_FILE)) as file:
-        for group in np.unique(groups).tolist():
-            own = rows[groups == group]
-            (batch,) = file.read_row_group(group).combine_chunks().to_batches()
-            yield own, batch.take(pa.array(own - bounds[group]))
+    try:
+        with pq.ParquetFile(own_file(opened.folder, OBJECTS_FILE)) as file:
+            for group in np.unique(groups).tolist():
+                own = rows[groups == group]
+                (batch,) = file.read_row_group(group).combine_chunks().to_batches()
+                yield own, batch.take(pa.array(own - bounds[group]))
+    except (OSError, pa.ArrowInvalid) as error:
+        raise OutputError(
+            f"expected a table of objects, found a damaged file {OBJECTS_FILE} ({error}); "
+            "run histocerb segment again"
+        ) from error
 
 
 def as_geojson(
@@ -84,12 +95,19 @@ def as_geojson(
         batches: rows of the object table.
         spec: tasks of the model.
         shade: colour of a class.
+
+    Raises:
+        OutputError: The rows cannot be read, or there is no room for the file.
     """
     return _pieces(lambda file: write_features(batches, file, annotation_kinds(spec), shade))
 
 
 def as_csv(batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
-    """Rows as CSV with the columns of the table but outlines, in pieces; a large file waits on disk."""
+    """Rows as CSV with the columns of the table but outlines, in pieces; a large file waits on disk.
+
+    Raises:
+        OutputError: The rows cannot be read, or there is no room for the file.
+    """
     return _pieces(lambda file: _write_csv(batches, file))
 
 
@@ -101,9 +119,21 @@ def download(name: str, form: Format, pieces: Iterator[bytes]) -> StreamingRespo
 
 
 def _pieces(write: Callable[[IO[bytes]], object]) -> Iterator[bytes]:
-    with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as file:
-        write(file)
-        file.seek(0)
+    """What was written; it is whole before the first piece, since an answer that has begun cannot fail."""
+    try:
+        with ExitStack() as opened:
+            file = opened.enter_context(tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES))
+            write(file)
+            file.seek(0)
+            return _read(file, opened.pop_all())
+    except OSError as error:
+        raise OutputError(
+            f"expected room for the file in {tempfile.gettempdir()}, found {error}; free some space"
+        ) from error
+
+
+def _read(file: IO[bytes], opened: ExitStack) -> Iterator[bytes]:
+    with opened:
         while piece := file.read(_CHUNK_BYTES):
             yield piece
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from histocerb.core.errors import HistocerbError, SlideError
 from histocerb.inference.manifest import Manifest
 from histocerb.slides.reader import Slide, open_slide
+from histocerb.slides.remote import Place, RemoteFile, place
 
 _MOST_OPEN = 8
 
@@ -53,10 +55,10 @@ class SlideShelf:
                 self._open.popitem()[1].close()
 
     def _find(self, manifest: Manifest, folder: Path) -> Slide:
-        named = Path(str(manifest.slide["path"]))
+        named = place(str(manifest.slide["path"]))
         others = 0
-        for path in _places(named, folder, self._folders):
-            slide = _opened(path, float(manifest.slide["mpp"]))
+        for candidate in _places(named, folder, self._folders):
+            slide = _opened(candidate, float(manifest.slide["mpp"]))
             if slide is not None and slide.fingerprint() == manifest.slide["fingerprint"]:
                 return slide
             if slide is not None:
@@ -69,16 +71,22 @@ class SlideShelf:
         )
 
 
-def _places(named: Path, folder: Path, folders: Sequence[Path]) -> Iterator[Path]:
-    """Where the slide may be: the named place, beside the results, and anywhere below the given folders."""
-    yield named
+def _places(named: Place, folder: Path, folders: Sequence[Path]) -> Iterator[Place]:
+    """Where the slide may be: the named place, beside the results, and anywhere below the given folders.
+
+    A URL comes last: what it leads to would have to be copied here.
+    """
+    if isinstance(named, Path):
+        yield named
     yield folder.parent / named.name
     yield folder.parent.parent / named.name
-    for place in folders:
-        yield from sorted(path for path in place.rglob(named.name) if path.name == named.name)
+    for given in folders:
+        yield from sorted(given.rglob(glob.escape(named.name)))
+    if isinstance(named, RemoteFile):
+        yield named
 
 
-def _opened(path: Path, mpp: float) -> Slide | None:
+def _opened(path: Place, mpp: float) -> Slide | None:
     try:
         return open_slide(path, mpp)
     except (HistocerbError, OSError):

@@ -6,20 +6,22 @@ import numpy as np
 
 from histocerb.web.index import ObjectIndex
 
-_MAGIC = 0x31474248  # "HBG1", little-endian
+_MAGIC = 0x32474248  # "HBG2", little-endian
 
 
 def squares(index: ObjectIndex) -> bytes:
-    """How many objects every square of the index has, kind by kind.
+    """How many objects every square of the index has and how far they reach, kind by kind.
 
-    Little-endian: uint32 magic, K kinds, S squares; float32 per kind: how far an object reaches beyond its
-    centroid in level-0 pixels, and the median diameter in um; uint32 counts[K * S], squares in raster order.
+    Little-endian: uint32 magic, K kinds, S squares; float32 per kind: the median diameter in um; uint32
+    counts[K * S], squares in raster order; float32 reaches[K * S]: how far the objects of a square reach
+    beyond their centroids at most, in level-0 pixels. Per square, so that one large object does not make
+    every view ask for what is far around it.
     """
     counts = [np.diff(grid.bounds) for grid in index.grids]
-    sizes = [(grid.reach_px, grid.diameter_um) for grid in index.grids]
     parts = [
         np.array([_MAGIC, len(counts), len(counts[0])], "<u4"),
-        np.array(sizes, "<f4"),
+        np.array([grid.diameter_um for grid in index.grids], "<f4"),
         np.stack(counts).astype("<u4"),
+        np.stack([grid.reaches_px for grid in index.grids]).astype("<f4"),
     ]
     return b"".join(part.tobytes() for part in parts)
