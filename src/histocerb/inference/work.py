@@ -41,6 +41,10 @@ END_BYTES = 1 << 16
 """Checksums of results cover so much at both ends."""
 
 
+class OtherResultError(OutputError):
+    """A folder holds the complete result of another slide, model or other parameters."""
+
+
 def finished(folder: Path, key: str, *, overwrite: bool, with_maps: bool = False) -> Manifest | None:
     """The manifest of a complete result of the same slide, model and parameters; None where there is none.
 
@@ -70,10 +74,10 @@ def check_key(manifest: Manifest, key: str, where: str) -> None:
     """See that a complete result is of the same inputs.
 
     Raises:
-        OutputError: It is not.
+        OtherResultError: It is not.
     """
     if manifest.key != key:
-        raise OutputError(
+        raise OtherResultError(
             f"expected an empty folder or a result of the same slide, model and parameters, found "
             f"another one in {where}; use --overwrite or another --out"
         )

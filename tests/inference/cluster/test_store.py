@@ -47,6 +47,15 @@ def test_files_come_and_go(store, tmp_path):
     assert {*store.files()} == {"d/e"}
 
 
+@pytest.mark.parametrize("name", ["a[1]", "a b", "ä#%20"])
+def test_names_mean_themselves(store, name):
+    for folder in (name, "a1"):
+        (store / "x" / folder).write(".pieces/p", folder.encode())
+    assert (store / "x").read_all([f"{name}/.pieces/p"]) == {f"{name}/.pieces/p": name.encode()}
+    (store / "x" / name).remove_folder(".pieces")
+    assert {*store.files()} == {"x/a1/.pieces/p"}
+
+
 def test_one_of_many_creates_a_file(store):
     start = threading.Barrier(8)
     made = []

@@ -66,6 +66,18 @@ def test_what_is_done_is_skipped_without_a_copy(scans, where, memory, segment, p
     assert (tmp_path / "other").exists()
 
 
+@pytest.mark.parametrize("name", ["a b", "Schnitt ä", "a#1", "a%20b", "a[1]"])
+def test_a_folder_on_a_disk_has_one_name(scans, memory, segment, put, tmp_path, name):
+    slides = put(scans, memory / "slides")
+    table = tmp_path / "cohort.csv"
+    table.write_text(f"slide,name\n{slides}/a.png,{name}\n", encoding="utf-8")
+    for number, skipped in (("1", False), ("2", True)):
+        (outcome,) = segment([table], Where(tmp_path / name, Cache(tmp_path / number)))
+        assert outcome.result.skipped is skipped
+    assert {path.name for path in tmp_path.iterdir()} == {"cohort.csv", name, "1"}  # no second copy
+    assert (tmp_path / name / name / "source.json").exists()
+
+
 def test_local_slides_and_what_is_carried_along(scans, where, segment, assert_same, tmp_path, get):
     table = tmp_path / "cohort.csv"
     table.write_text(f"slide,patient\n{scans}/a.png,P1\n{scans}/c.png,P2\n")
@@ -91,6 +103,32 @@ def test_failures_are_kept_and_tried_again(scans, where, memory, segment, put, a
     assert (outcome.slide.name, outcome.failed) == ("c", False)
     assert not {"failures.csv", ".failed.c.json"} & set(names(where.out))
     assert_same(where.out)
+
+
+@pytest.mark.parametrize("name", ["summary.parquet", ".failed.c.json"])
+def test_a_store_that_refuses_a_write_once_stops_nothing(
+    scans, where, memory, segment, put, get, monkeypatch, caplog, name
+):
+    slides = put(scans, memory / "slides")
+    fs, path = file_system(slides.url)
+    fs.pipe_file(f"{path}/c.png", b"not an image")
+    real, refused = Store.write, [name]
+
+    def write(store, name, content):
+        if name in refused:
+            refused.remove(name)
+            raise OutputError("busy")
+        real(store, name, content)
+
+    monkeypatch.setattr(Store, "write", write)
+    outcomes = segment([slides], where)
+    assert {outcome.slide.name: outcome.failed for outcome in outcomes} == {"a": False, "b": False, "c": True}
+    assert not refused
+    assert "could not be sent yet: busy" in caplog.text
+    summary = pq.read_table(io.BytesIO(get(where.out / "summary.parquet")))
+    assert summary["name"].to_pylist() == ["a", "b"]
+    assert b"no reader knows" in get(where.out / "failures.csv")
+    assert ".failed.c.json" in names(where.out)
 
 
 def test_another_model_is_refused_and_overwrite_replaces(scans, where, segment, assert_same):

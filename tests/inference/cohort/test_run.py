@@ -10,6 +10,7 @@ import pytest
 
 from histocerb.core.errors import InWorkError, OutputError, UsageError
 from histocerb.inference.cohort import run
+from histocerb.inference.cohort.failures import read_failures
 from histocerb.inference.cohort.plan import Request, Shard, make_plan
 from histocerb.inference.manifest import read_manifest
 
@@ -57,6 +58,28 @@ def test_only_what_failed_is_tried_again(scans, segment, tmp_path):
     assert not list((tmp_path / "out").glob(".failed*"))
     assert summary(tmp_path / "out").num_rows == 3
     assert segment(scans, retry_failed=True) == []
+
+
+def test_table_of_failures_goes_on_at_the_same_scale_with_the_same_columns(scans, table, segment, tmp_path):
+    content = (scans / "b.png").read_bytes()
+    spoil(scans, "b")
+    segment(table)
+    (scans / "b.png").write_bytes(content)
+    (outcome,) = segment(tmp_path / "out" / "failures.csv", mpp=None)
+    assert (outcome.slide.name, outcome.failed, outcome.slide.mpp) == ("b", False, 0.25)
+    (row,) = [row for row in summary(tmp_path / "out").to_pylist() if row["name"] == "b"]
+    assert (row["mpp"], row["grade"], row["patient"]) == (0.25, None, "P1")
+    assert "reason" not in row
+    assert not (tmp_path / "out" / "failures.csv").exists()
+
+
+def test_slides_that_cannot_be_reached_keep_their_results_and_rows(scans, table, segment, tmp_path):
+    segment(table)
+    first = summary(tmp_path / "out")
+    scans.rename(tmp_path / "away")
+    assert all(outcome.failed for outcome in segment(table))
+    assert summary(tmp_path / "out").equals(first)
+    assert [row["name"] for row in failures(tmp_path / "out")] == ["a", "b", "c"]
 
 
 def test_shards_are_one_whole_run(table, scans, segment, tmp_path):
@@ -126,9 +149,10 @@ def test_result_of_another_model_is_a_failure_and_no_row(scans, segment, model, 
     assert summary(tmp_path / "out")["model_sha256"].to_pylist() == ["1" * 64]
 
 
-def test_column_called_like_one_of_the_summary_is_refused(table, segment, tmp_path):
-    table.write_text(table.read_text().replace("grade", "tissue_mm2"))
-    with pytest.raises(UsageError, match="`tissue_mm2`"):
+@pytest.mark.parametrize("name", ["tissue_mm2", "reason"])
+def test_column_called_like_one_of_the_tables_over_all_is_refused(table, segment, tmp_path, name):
+    table.write_text(table.read_text().replace("grade", name))
+    with pytest.raises(UsageError, match=f"`{name}`"):
         segment(table)
     assert not (tmp_path / "out").exists()
 
@@ -164,12 +188,33 @@ def test_resolution_per_slide(table, segment, tmp_path):
     assert read_manifest(tmp_path / "out" / "b").parameters["working_mpp"] == 0.5
 
 
-def test_a_process_that_is_killed_leaves_a_summary_of_what_is_done(scans, segment, tmp_path, monkeypatch):
-    def killed(out, model):
+@pytest.fixture
+def killed(monkeypatch):
+    """Does something in a process that is killed before its end."""
+
+    def end(out, model):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, "end_cohort", killed)
-    monkeypatch.setattr(run, "_SUMMARY_EVERY_S", 0.0)
-    with pytest.raises(KeyboardInterrupt):
-        segment(scans)
+    def call(work, every_s):
+        monkeypatch.setattr(run, "end_cohort", end)
+        monkeypatch.setattr(run, "_TABLES_EVERY_S", every_s)
+        with pytest.raises(KeyboardInterrupt):
+            work()
+
+    return call
+
+
+def test_a_process_that_is_killed_leaves_a_summary_of_what_is_done(scans, segment, tmp_path, killed):
+    killed(lambda: segment(scans), 0.0)
     assert summary(tmp_path / "out").num_rows == 3
+
+
+def test_a_process_that_is_killed_leaves_failures(scans, segment, tmp_path, killed):
+    out = tmp_path / "out"
+    spoil(scans, "a")
+    spoil(scans, "c")
+    killed(lambda: segment(scans), 1e9)
+    assert not (out / "failures.csv").exists()  # written with the first slide, then not for each one
+    assert list(read_failures(out)) == ["a", "c"]
+    killed(lambda: segment(scans), 0.0)
+    assert [row["name"] for row in failures(out)] == ["a", "c"]

@@ -82,7 +82,8 @@ def test_only_complete_results_have_a_row(manifest, tmp_path):
         write_manifest(tmp_path / name, manifest)
     write_manifest(tmp_path / "b", replace(manifest, status=Status.RUNNING))
     write_manifest(tmp_path / "e", replace(manifest, status=Status.FAILED))
-    remember(tmp_path, Failure("c.svs", "c", "another model"))
+    remember(tmp_path, Failure("c.svs", "c", "another model", other_result=True))
+    remember(tmp_path, Failure("d.svs", "d", "no such file"))
     (tmp_path / "f").mkdir()
     (tmp_path / "f" / "manifest.json").write_text("damaged")
     assert summarise(tmp_path, CERBERUS)["name"].to_pylist() == ["a", "d"]

@@ -33,6 +33,14 @@ def test_resolution_of_the_table_goes_before_that_of_the_call(write):
     assert [slide.mpp for slide in find_slides([path], 0.5)] == [0.25, 0.5]
 
 
+def test_reasons_of_a_table_of_failures_are_not_carried_along(write, tmp_path):
+    path = write("slide,mpp,name,reason,patient\n/x/a.svs,0.25,a,no such file,P1\n")
+    (own,) = read_table(path)
+    (failed,) = read_table(path.rename(tmp_path / "failures.csv"))
+    assert (failed.path, failed.mpp, failed.columns) == (own.path, 0.25, {"patient": "P1"})
+    assert own.columns == {"reason": "no such file", "patient": "P1"}
+
+
 def test_columns_without_a_heading_are_left_out(write):
     assert read_table(write(",slide,patient\n0,a.svs,P1\n"))[0].columns == {"patient": "P1"}
 

@@ -74,7 +74,7 @@ def segment_anywhere(
     Raises:
         OutputError: The results cannot be written.
         UsageError: There is no such cluster, maps are to be kept in a store, or a carried column is called
-            like one of the summary.
+            like one of the summary or of the failures.
     """
     if settings.keep_maps and isinstance(where.out, RemoteFile):
         raise UsageError(

@@ -8,6 +8,7 @@ where they are.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import tempfile
@@ -18,7 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
 
-from histocerb.core.errors import UsageError
+from histocerb.core.errors import OutputError, UsageError
 from histocerb.core.tasks import TaskSpec
 from histocerb.inference.cluster.store import Store
 from histocerb.inference.cluster.store_lease import alive_name, lease_numbers, read_holder
@@ -39,6 +40,8 @@ from histocerb.inference.manifest import (
 from histocerb.inference.pipeline import WorkSettings
 from histocerb.inference.work import WORK_FOLDER
 from histocerb.slides.remote import Place
+
+_LOG = logging.getLogger(__name__)
 
 _RECORD = r"\.failed\.[^/]+\.json"
 _OURS = re.compile(rf"{RUN_FILE}|{FAILURES_FILE}|{SUMMARY_FILE}|{_RECORD}|[^/]+/{COLUMNS_FILE}")
@@ -104,12 +107,15 @@ class StoreResults:
         self._push()
 
     def keep(self, outcome: Outcome, spec: TaskSpec) -> None:
-        """See `Results.keep`."""
+        """See `Results.keep`; what the store refuses does not stop the others, and is sent the next time."""
         if outcome.result is not None:
             name = f"{outcome.slide.name}/{MANIFEST_FILE}"
             self._mirror(name, json_text(asdict(outcome.result.manifest)).encode())
         keep(self.folder, outcome, spec)
-        self._push()
+        try:
+            self._push()
+        except (OutputError, OSError) as error:
+            _LOG.warning("%s: what became of it could not be sent yet: %s", outcome.slide.path, error)
 
     def end(self, model: RunningModel) -> None:
         """See `Results.end`; written anew until no other process has changed anything meanwhile."""
@@ -143,8 +149,8 @@ class StoreResults:
         present = {path.relative_to(self.folder).as_posix(): path for path in self.folder.rglob("*")}
         for name, path in sorted(present.items()):
             if _OURS.fullmatch(name) and path.read_bytes() != self._known.get(name):
+                self.store.write(name, path.read_bytes())
                 self._known[name] = path.read_bytes()
-                self.store.write(name, self._known[name])
         for name in [name for name in self._known if _OURS.fullmatch(name) and name not in present]:
             self.store.remove(name)
             del self._known[name]

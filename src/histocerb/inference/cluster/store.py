@@ -6,6 +6,7 @@ appears whole or not at all, is seen by everyone at once, and may be created onl
 
 from __future__ import annotations
 
+import glob
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -44,7 +45,8 @@ class Store:
         if not names:
             return {}
         with self._asking() as (fs, path):
-            found = fs.cat([f"{path}/{name}" for name in names], on_error="omit")
+            literal = [glob.escape(f"{path}/{name}") for name in names]  # fsspec reads globs
+            found = fs.cat(literal, on_error="omit")
         return {self._name(path, key): content for key, content in found.items()}
 
     def write(self, name: str, content: bytes) -> None:
@@ -110,7 +112,8 @@ class Store:
     def remove_folder(self, name: str) -> None:
         """Remove a folder with all that is in it, if it is there."""
         with self._asking() as (fs, path), suppress(FileNotFoundError):
-            fs.rm(f"{path}/{name}", recursive=True)
+            folder = f"{path}/{name}"  # a glob to fsspec, but not on a disk
+            fs.rm(folder if _is_local(fs) else glob.escape(folder), recursive=True)
 
     def ends(self, name: str) -> dict[str, int] | None:
         """Size and checksum of the ends of a file, as a manifest says them; None where there is none."""

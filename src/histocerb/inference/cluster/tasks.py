@@ -87,10 +87,10 @@ class Job:
 
     @property
     def folder(self) -> Store:
-        """Where its results are; a folder on a disk, too, has a URL."""
+        """Where its results are; a folder on a disk, too, has a URL, with every sign as it is for fsspec."""
         if isinstance(self.out, RemoteFile):
             return Store(self.out / self.slide.name)
-        return Store(RemoteFile((self.out / self.slide.name).absolute().as_uri()))
+        return Store(RemoteFile(f"file://{(self.out / self.slide.name).absolute().as_posix()}"))
 
     def opened(self) -> Slide:
         """The slide."""

@@ -22,12 +22,12 @@ from histocerb.inference.manifest import RunningModel, write_run
 from histocerb.inference.pipeline import WorkSettings
 from histocerb.inference.progress import Progress, no_progress
 from histocerb.inference.slide import SlideResult, segment_slide
-from histocerb.inference.work import writing
+from histocerb.inference.work import OtherResultError, writing
 from histocerb.slides.reader import open_slide
 
 _LOG = logging.getLogger(__name__)
 
-_SUMMARY_EVERY_S = 60.0
+_TABLES_EVERY_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Outcome:
         result: what was found, or None.
         reason: one sentence where there is no result.
         in_work: another process works on the slide; it has not failed.
+        other_result: it failed because its folder holds the result of other inputs.
     """
 
     slide: CohortSlide
@@ -47,6 +48,7 @@ class Outcome:
     result: SlideResult | None = None
     reason: str = ""
     in_work: bool = False
+    other_result: bool = False
 
     @property
     def failed(self) -> bool:
@@ -102,7 +104,7 @@ def segment_cohort(
 
     Raises:
         OutputError: `out` cannot be written.
-        UsageError: A carried column is called like one of the summary.
+        UsageError: A carried column is called like one of the summary or of the failures.
     """
     settings, watch = settings or WorkSettings(), watch or Unwatched()
     begin_cohort(plan, model, out, settings)
@@ -132,7 +134,7 @@ def begin_cohort(
 
     Raises:
         OutputError: `out` cannot be written.
-        UsageError: A carried column is called like one of the summary.
+        UsageError: A carried column is called like one of the summary or of the failures.
     """
     check_columns(plan.cohort, model.spec)
     with writing(out):
@@ -142,8 +144,12 @@ def begin_cohort(
 def end_cohort(out: Path, model: RunningModel) -> None:
     """What is to be done after all slides: `failures.csv` and `summary.parquet`."""
     with writing(out):
-        write_failures(out)
-        write_summary(out, model.spec)
+        _write_tables(out, model.spec)
+
+
+def _write_tables(out: Path, spec: TaskSpec) -> None:
+    write_failures(out)
+    write_summary(out, spec)
 
 
 def _configuration(plan: Plan, settings: WorkSettings) -> dict[str, Any]:
@@ -181,7 +187,8 @@ def attempt(slide: CohortSlide, work: Callable[[], SlideResult]) -> Outcome:
         reason = " ".join(reason.split())
         _LOG.error("%s: failed: %s", slide.path, reason)
         _LOG.debug("%s: failed here", slide.path, exc_info=error)
-        return Outcome(slide, time.monotonic() - start_s, reason=reason)
+        other_result = isinstance(error, OtherResultError)
+        return Outcome(slide, time.monotonic() - start_s, reason=reason, other_result=other_result)
     _LOG.info("%s: done", slide.path)
     return Outcome(slide, time.monotonic() - start_s, result)
 
@@ -189,19 +196,26 @@ def attempt(slide: CohortSlide, work: Callable[[], SlideResult]) -> Outcome:
 def keep(out: Path, outcome: Outcome, spec: TaskSpec) -> None:
     """Keep what became of a slide; a disk that is full for that, too, does not stop the others.
 
-    The summary is brought up to date once in a while, so that a process that is killed leaves one.
+    The tables over all slides are brought up to date once in a while, so that a process that is killed leaves
+    them. Not each time: they are made from all folders and records.
     """
-    slide = outcome.slide
+    slide, result = outcome.slide, outcome.result
     try:
         if outcome.failed:
-            remember(out, Failure(slide.location, slide.name, outcome.reason))
-        elif outcome.result is not None:
+            remember(out, _failure(outcome))
+        elif result is not None:
             keep_columns(out / slide.name, slide.columns)
             forget(out, slide.name)
-            if not outcome.result.skipped and _age_s(out / SUMMARY_FILE) > _SUMMARY_EVERY_S:
-                write_summary(out, spec)
+        is_new = outcome.failed or (result is not None and not result.skipped)
+        if is_new and _age_s(out / SUMMARY_FILE) > _TABLES_EVERY_S:
+            _write_tables(out, spec)
     except OSError as error:
         _LOG.warning("%s: what became of it could not be written (%s)", slide.path, error.strerror or error)
+
+
+def _failure(outcome: Outcome) -> Failure:
+    slide = outcome.slide
+    return Failure(slide.location, slide.name, outcome.reason, slide.mpp, slide.columns, outcome.other_result)
 
 
 def _age_s(path: Path) -> float:

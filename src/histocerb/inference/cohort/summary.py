@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from histocerb.core.errors import UsageError
 from histocerb.core.tasks import Task, TaskSpec
 from histocerb.inference.atomic import whole_file
-from histocerb.inference.cohort.failures import read_failures
+from histocerb.inference.cohort.failures import FAILURES_FILE, REASON, read_failures
 from histocerb.inference.cohort.results import manifest_or_reason, read_columns, result_folders
 from histocerb.inference.cohort.shared import write_until_true
 from histocerb.inference.cohort.slides import SUMMARY_FILE, CohortSlide
@@ -57,14 +57,14 @@ def check_columns(slides: Iterable[CohortSlide], spec: TaskSpec) -> None:
     """See that what is carried along has names of its own.
 
     Raises:
-        UsageError: A column is called like one of the summary.
+        UsageError: A column is called like one of the summary or of the failures.
     """
-    own = set(summary_schema(spec).names)
+    own = {*summary_schema(spec).names, REASON}
     for name in {name for slide in slides for name in slide.columns}:
         if name in own:
             raise UsageError(
-                f"expected columns of other names than those of {SUMMARY_FILE}, found `{name}`; "
-                "rename it in the CSV table"
+                f"expected columns of other names than those of {SUMMARY_FILE} and {FAILURES_FILE}, found "
+                f"`{name}`; rename it in the CSV table"
             )
 
 
@@ -83,14 +83,18 @@ def _same(one: pa.Table, other: pa.Table) -> bool:
 
 
 def summarise(out: Path, spec: TaskSpec) -> pa.Table:
-    """One row per slide that is done, by name; then come the columns that were carried along, as text."""
-    failed = read_failures(out)
+    """One row per slide that is done, by name; then come the columns that were carried along, as text.
+
+    A complete result keeps its row when its slide cannot be read any more; one of other inputs than those of
+    the last call has none.
+    """
+    others = {name for name, failure in read_failures(out).items() if failure.other_result}
     rows: list[dict[str, Any]] = []
     carried: dict[str, None] = {}
     schema = summary_schema(spec)
     for folder in result_folders(out):
         manifest, _ = manifest_or_reason(folder)
-        if manifest is None or manifest.status is not Status.DONE or folder.name in failed:
+        if manifest is None or manifest.status is not Status.DONE or folder.name in others:
             continue
         columns = {name: cell for name, cell in read_columns(folder).items() if name not in schema.names}
         carried.update(dict.fromkeys(columns))

@@ -7,6 +7,7 @@ import math
 from collections import Counter
 
 from histocerb.core.errors import UsageError
+from histocerb.inference.cohort.failures import FAILURES_FILE, REASON
 from histocerb.inference.cohort.slides import CohortSlide, check_name
 from histocerb.slides.remote import Place, is_url, place
 
@@ -18,8 +19,8 @@ def read_table(path: Place) -> list[CohortSlide]:
     """The slides of a CSV table.
 
     The column `slide` is needed: a file, relative to the table, or a URL. `mpp` (micrometres per pixel) and
-    `name` (of the result folder) may be there and may be empty. All other columns are carried along; those
-    without a heading are left out.
+    `name` (of the result folder) may be there and may be empty. All other columns are carried along, but
+    for those without a heading, and the `reason` of a `failures.csv`.
 
     Raises:
         UsageError: The file or one of its rows is not like that; two rows have one name.
@@ -73,7 +74,8 @@ def _slide(table: Place, line: int, row: dict[str, str]) -> CohortSlide:
         raise UsageError(f"{where}: expected a slide, found an empty cell; name a file or remove the row")
     path = place(row[SLIDE]) if is_url(row[SLIDE]) else table.parent / row[SLIDE]
     name = check_name(row.get(NAME) or path.stem, where)
-    columns = {key: cell for key, cell in row.items() if key and key not in OWN_COLUMNS}
+    own = (*OWN_COLUMNS, REASON) if table.name == FAILURES_FILE else OWN_COLUMNS
+    columns = {key: cell for key, cell in row.items() if key and key not in own}
     return CohortSlide(path, name, _mpp(where, row.get(MPP, "")), columns)
 
 
