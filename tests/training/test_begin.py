@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from histocerb.core.config_file import validated
 from histocerb.core.errors import CheckpointError, UsageError
-from histocerb.core.tasks import CERBERUS, TaskSpec
+from histocerb.core.tasks import CERBERUS, CERBERUS_ERODED, TaskSpec
 from histocerb.models.checkpoint import load_checkpoint, save_checkpoint
 from histocerb.models.config import NetworkConfig
 from histocerb.models.network import Network
@@ -103,6 +103,21 @@ def test_a_deeper_network_is_refused(recipe: Recipe, tiny: NetworkConfig, tmp_pa
         first_network(config)
 
 
+@pytest.mark.parametrize("branches", [{}, {"gland.type": "nuclei.instance"}], ids=str)
+def test_a_head_that_ends_another_decoder_is_refused(
+    recipe: Recipe, tiny: NetworkConfig, tmp_path: Path, branches: dict[str, str]
+) -> None:
+    _checkpoint(tmp_path / "before", replace(tiny, branches={"gland.type": "gland.instance"}))
+    network = recipe["network"] | {"branches": {"gland.type": "gland.instance"}}
+    config = _config(recipe, ["nuclei.instance"], start_from=str(tmp_path / "before"), network=network)
+    first_network(config)
+    other = _config(
+        recipe, ["nuclei.instance"], start_from=config.start_from, network=network | {"branches": branches}
+    )
+    with pytest.raises(UsageError, match=r"'gland\.type' on that of 'gland\.instance', found it on .* set"):
+        first_network(other)
+
+
 def test_a_checkpoint_with_other_channels_is_refused(
     recipe: Recipe, tiny: NetworkConfig, tmp_path: Path
 ) -> None:
@@ -153,6 +168,60 @@ def test_constants_of_post_processing_become_part_of_the_model(recipe: Recipe, t
     assert load_checkpoint(tmp_path).network.spec == network.spec
     with pytest.raises(UsageError, match="'tissue'"):
         first_network(replace(config, postproc={"tissue": PostprocChange(threshold=0.4)}))
+
+
+def _tuned(spec: TaskSpec) -> TaskSpec:
+    """With constants of post-processing that no preset has."""
+    tasks = [
+        replace(task, postproc=task.postproc and replace(task.postproc, threshold=0.4, class_temperature=1.5))
+        for task in spec.tasks
+    ]
+    return replace(spec, tasks=tuple(tasks))
+
+
+def _constants(spec: TaskSpec) -> dict[str, tuple[float, float]]:
+    """Threshold and temperature per task."""
+    found = {task.name: task.postproc for task in spec.tasks}
+    return {name: (each.threshold, each.class_temperature) for name, each in found.items() if each}
+
+
+def test_constants_of_the_checkpoint_are_kept(recipe: Recipe, tiny: NetworkConfig, tmp_path: Path) -> None:
+    _checkpoint(tmp_path / "before", tiny, _tuned(CERBERUS.only(["nuclei.instance", "nuclei.type"])))
+    stages = [{"heads": ["gland.instance"], "steps": 2, "freeze": True}]
+    config = validated(
+        recipe | {"start_from": str(tmp_path / "before"), "stages": stages}, TrainConfig, "recipe"
+    )
+    assert _constants(first_network(config).spec) == {"nuclei": (0.4, 1.5), "gland": (0.55, 1.0)}
+    changed = replace(config, postproc={"nuclei": PostprocChange(threshold=0.6)})
+    assert _constants(first_network(changed).spec)["nuclei"] == (0.6, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("stage", "kept"),
+    [
+        ({"heads": ["nuclei.type"], "freeze": True}, {"gland"}),
+        ({"heads": ["nuclei.instance"], "freeze": True}, {"nuclei", "gland"}),
+        ({"heads": ["gland.instance"], "freeze": True}, {"nuclei"}),  # gland.type is a layer on it
+        ({"heads": ["lumen.instance"]}, set()),  # the encoder learns
+    ],
+    ids=str,
+)
+def test_a_temperature_is_kept_where_answers_are(recipe: Recipe, stage: Recipe, kept: set[str]) -> None:
+    network = recipe["network"] | {"branches": {"gland.type": "gland.instance"}}
+    stages = [stage | {"steps": 2}]
+    config = validated(recipe | {"stages": stages, "network": network}, TrainConfig, "recipe")
+    found = _constants(run_spec(config, _tuned(CERBERUS)))
+    expected = {name: 1.5 if name in kept else 1.0 for name in ("nuclei", "gland")}
+    assert {name: found[name] for name in expected} == {name: (0.4, t) for name, t in expected.items()}
+    given = replace(config, postproc={"nuclei": PostprocChange(class_temperature=2.0)})
+    assert _constants(run_spec(given, _tuned(CERBERUS)))["nuclei"] == (0.4, 2.0)
+
+
+def test_constants_for_another_grouping_are_those_of_the_preset(recipe: Recipe) -> None:
+    config = _config(recipe, ["nuclei.instance"], tasks="cerberus-eroded")
+    spec = run_spec(config, _tuned(CERBERUS))
+    assert spec.task("nuclei").postproc == CERBERUS_ERODED.task("nuclei").postproc
+    assert _constants(spec)["lumen"] == (0.4, 1.5)
 
 
 def test_a_temperature_is_either_given_or_fitted(recipe: Recipe) -> None:

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from histocerb.core.config_file import validated
 from histocerb.data.store import Store
-from histocerb.training.facts import git_state, run_facts
+from histocerb.models.checkpoint import load_checkpoint
+from histocerb.training.config import TrainConfig
+from histocerb.training.facts import git_state, run_facts, weights_facts
 
 
 def _git(folder: Path, *words: str) -> str:
@@ -44,3 +49,14 @@ def test_facts_name_data_versions_and_machine(store: Store) -> None:
     assert facts["machine"]["cores"] >= 1
     changed = Store(store.path, (replace(store.records[0], split="fold-9"), *store.records[1:]))
     assert run_facts(changed, 7)["data"]["fingerprint"] != facts["data"]["fingerprint"]
+
+
+def test_facts_name_the_weights_that_a_run_begins_with(recipe: dict[str, Any], tmp_path: Path) -> None:
+    config = validated(recipe, TrainConfig, "recipe")
+    assert weights_facts(config) == {}
+    assert weights_facts(replace(config, start_from="nowhere", encoder_weights="hf:some/where")) == {}
+    packaged = replace(config, start_from="default")
+    assert weights_facts(packaged) == {"start_from": load_checkpoint("default").sha256}
+    (tmp_path / "encoder.pth").write_bytes(b"weights")
+    published = replace(config, encoder_weights=str(tmp_path / "encoder.pth"))
+    assert weights_facts(published) == {"encoder_weights": hashlib.sha256(b"weights").hexdigest()}

@@ -22,7 +22,8 @@ from histocerb.core.tasks import CERBERUS
 from histocerb.data.convert import split_store
 from histocerb.data.splits import SplitParams
 from histocerb.data.store import Store
-from histocerb.models.checkpoint import load_checkpoint
+from histocerb.models.checkpoint import load_checkpoint, save_checkpoint
+from histocerb.training.begin import first_network
 from histocerb.training.config import TrainConfig
 from histocerb.training.fit import fit
 from histocerb.training.journal import Journal
@@ -268,6 +269,46 @@ def test_subtyping_on_a_trained_checkpoint_moves_nothing_else(recipe: Recipe, tm
     state = after.network.state_dict()
     assert all(torch.equal(state[key], value) for key, value in before.network.state_dict().items())
     assert after.facts["started_from"] == before.sha256
+
+
+@pytest.mark.usefixtures("unvalidated")
+def test_a_folder_belongs_to_the_weights_that_its_run_began_with(recipe: Recipe, tmp_path: Path) -> None:
+    start, out = tmp_path / "start", tmp_path / "run"
+    short = _config(recipe, stages=[{"heads": ["gland.instance"], "steps": 2}], start_from=str(start))
+    network = first_network(replace(short, start_from=None))
+    sha256 = save_checkpoint(start, network)
+    with pytest.raises(RuntimeError, match="killed"):
+        fit(short, out, callbacks=(_StopAt(1),), device="cpu")
+    with torch.no_grad():
+        network.project.weight.add_(1)
+    save_checkpoint(start, network)
+    with pytest.raises(UsageError, match=f"the weights of start_from .* began with .{sha256[:12]}.* choose"):
+        fit(short, out, device="cpu")
+    facts = json.loads((out / "facts.json").read_text())
+    assert facts.pop("weights") == {"start_from": sha256}
+    (out / "facts.json").write_text(json.dumps(facts))  # as earlier versions wrote them
+    model = fit(short, out, device="cpu")
+    assert load_checkpoint(model).facts["started_from"] == load_checkpoint(start).sha256
+    shutil.rmtree(start)
+    assert fit(short, out, device="cpu") == model
+
+
+@pytest.mark.usefixtures("unvalidated")
+def test_facts_are_those_of_the_weights_that_a_run_began_with(recipe: Recipe, tmp_path: Path) -> None:
+    start = tmp_path / "start"
+    short = _config(recipe, stages=[{"heads": ["gland.instance"], "steps": 1}], start_from=str(start))
+    network = first_network(_config(recipe, stages=[{"heads": ["nuclei.type"], "steps": 2}]))
+    shares = dict.fromkeys(CERBERUS.task("nuclei").classes, 0.25)
+
+    class Replace(Callback):
+        def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+            save_checkpoint(start, network, half=True)
+
+    sha256 = save_checkpoint(start, network, {"frequencies": {"nuclei.type": shares}})
+    model = fit(short, tmp_path / "run", callbacks=(Replace(),), device="cpu")
+    assert load_checkpoint(start).sha256 != sha256
+    assert load_checkpoint(model).facts["started_from"] == sha256
+    assert load_checkpoint(model).facts["frequencies"] == {"nuclei.type": shares}
 
 
 @pytest.mark.usefixtures("unvalidated")

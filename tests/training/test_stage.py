@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import signal
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -13,9 +15,10 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from histocerb.core.config_file import validated
-from histocerb.core.errors import UsageError
+from histocerb.core.errors import OutputError, UsageError
 from histocerb.core.tasks import CERBERUS
 from histocerb.data.batches import Batch
+from histocerb.data.store import Store
 from histocerb.models.network import Network, module_name
 from histocerb.training.begin import first_network
 from histocerb.training.config import TrainConfig
@@ -26,6 +29,7 @@ from histocerb.training.stage import (
     stage_batches,
     stage_module,
     stage_sampler,
+    steps_done,
     train_stage,
 )
 
@@ -216,6 +220,41 @@ def test_a_batch_has_a_sample_for_every_device(recipe: Recipe, place: Place) -> 
     config = _config(recipe, {"devices": 4})
     with pytest.raises(UsageError, match="batch_size of at least 4, one sample per device, found 3"):
         stage_sampler(first_network(config), config, place.store, config.stages[0])
+
+
+@pytest.mark.parametrize("kept", [0, 1, 500])
+def test_a_damaged_point_to_go_on_from_is_named(tmp_path: Path, kept: int) -> None:
+    torch.save({"global_step": 4, "weights": torch.zeros(1000)}, tmp_path / RESUME_FILE)
+    assert steps_done(tmp_path, 10) == 4
+    whole = (tmp_path / RESUME_FILE).read_bytes()
+    (tmp_path / RESUME_FILE).write_bytes(whole[:kept])
+    with pytest.raises(OutputError, match=r"last\.ckpt: expected .*, found a damaged file; remove it"):
+        steps_done(tmp_path, 10)
+
+
+def test_ctrl_c_reaches_the_caller_and_works_again(recipe: Recipe, place: Place) -> None:
+    class Press(Callback):
+        def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+            if trainer.global_step == 2:
+                signal.raise_signal(signal.SIGINT)
+
+    config = _config(recipe, {"save_every": 1})
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        _trained(config, place, Press())
+    assert signal.getsignal(signal.SIGINT) is before
+    assert steps_done(place.folder, 3) == 2
+
+
+def test_a_batch_of_patches_has_more_than_one(recipe: Recipe, place: Place) -> None:
+    config = _config(recipe, {"sampler": {"batch_size": 1}})
+    network, stage = first_network(config), config.stages[0]
+    with pytest.raises(UsageError, match=r"at least 2 to train tissue\.patch, found 1; raise it"):
+        stage_sampler(network, config, place.store, stage)
+    rest = replace(stage, heads=tuple(name for name in stage.heads if name != "tissue.patch"))
+    stage_sampler(network, config, place.store, rest)
+    records = tuple(record for record in place.store.records if record.patch_class is None)
+    stage_sampler(network, config, Store(place.store.path, records), stage)
 
 
 def test_pictures_and_validation_do_not_disturb(recipe: Recipe, place: Place) -> None:

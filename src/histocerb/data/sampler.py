@@ -29,7 +29,7 @@ class SamplerParams:
     """The paper's: 27 samples; segmentation in 70 % of the batches, patch classification in the others.
 
     Attributes:
-        batch_size: samples in a batch.
+        batch_size: samples in a batch; to train a patch head at least 2.
         mode: mixed or fixed.
         segmentation_prob: of a segmentation batch; 1 or 0 where the store has data for one kind only.
         source_weights: how often a sample of that source is drawn, relative to the others (default 1).

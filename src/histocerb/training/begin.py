@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 import torch
 
 from histocerb.core.errors import UsageError
-from histocerb.core.tasks import PRESETS, Task, TaskSpec
+from histocerb.core.tasks import PRESETS, HeadKind, Task, TaskSpec
 from histocerb.models.checkpoint import Checkpoint, load_checkpoint
 from histocerb.models.config import NETWORKS, NetworkConfig
 from histocerb.models.network import Network
@@ -50,6 +50,8 @@ def network_config(choice: str | NetworkConfig) -> NetworkConfig:
 def run_spec(config: TrainConfig, started: TaskSpec | None = None) -> TaskSpec:
     """The tasks of the model: with the heads that a stage trains, and those that it started with.
 
+    Constants of post-processing are those of `started`, where it has the task, with the changes of the run.
+
     Raises:
         UsageError: an unknown preset or head, or a head of `started` that the preset has otherwise.
     """
@@ -71,7 +73,8 @@ def run_spec(config: TrainConfig, started: TaskSpec | None = None) -> TaskSpec:
             )
     if config.calibrate and any(change.class_temperature is not None for change in config.postproc.values()):
         raise UsageError("expected a class_temperature or calibrate, found both; remove one")
-    return _changed(spec.only({*trained, *(head.name for head in kept)}), config.postproc)
+    spec = spec.only({*trained, *(head.name for head in kept)})
+    return _changed(_inherited(spec, started, config) if started else spec, config.postproc)
 
 
 def _check_task_weights(config: TrainConfig, spec: TaskSpec) -> None:
@@ -81,6 +84,30 @@ def _check_task_weights(config: TrainConfig, spec: TaskSpec) -> None:
         for name in sampler.task_weights if sampler else ():
             if name not in objects:
                 raise UsageError(f"expected task_weights of {', '.join(objects)}, found {name!r}; remove it")
+
+
+def _inherited(spec: TaskSpec, started: TaskSpec, config: TrainConfig) -> TaskSpec:
+    """The tasks with the constants of post-processing of a model that the run starts from.
+
+    The preset's stay where it groups pixels otherwise, as constants then mean something else. A temperature
+    fits the answers that it was fitted to.
+    """
+    tasks = []
+    for task in spec.tasks:
+        found = next((each.postproc for each in started.tasks if each.name == task.name), None)
+        if found is not None and task.postproc is not None and found.grouping is task.postproc.grouping:
+            head = task.head(HeadKind.TYPE)
+            if head is not None and _learns(head.name, config):
+                found = replace(found, class_temperature=1.0)
+            task = replace(task, postproc=found)
+        tasks.append(task)
+    return replace(spec, tasks=tuple(tasks))
+
+
+def _learns(head: str, config: TrainConfig) -> bool:
+    """Whether a run changes the answers of a pixel head: it learns, or what it is on."""
+    owner = network_config(config.network).branches.get(head, head)
+    return any(not stage.freeze or {head, owner} & set(stage.heads) for stage in config.stages)
 
 
 def _changed(spec: TaskSpec, changes: Mapping[str, PostprocChange]) -> TaskSpec:
@@ -100,7 +127,8 @@ def _task(task: Task, change: PostprocChange | None) -> Task:
 
 
 def _take_over(network: Network, source: Checkpoint) -> None:
-    """Copy the weights of a checkpoint, which must all have a place."""
+    """Copy the weights of a checkpoint, which must all have a place; new are other heads, and `detail`."""
+    _check_branches(network, source)
     own, state = network.state_dict(), source.network.state_dict()
     for key, value in state.items():
         if key not in own or own[key].shape != value.shape:
@@ -117,3 +145,19 @@ def _take_over(network: Network, source: Checkpoint) -> None:
             "set network to that of the checkpoint"
         )
     network.load_state_dict(own | state)
+
+
+def _check_branches(network: Network, source: Checkpoint) -> None:
+    """Heads of the checkpoint end the decoders that they ended: keys and shapes of others may be the same."""
+    for head in source.network.spec.heads:
+        before, now = (each.config.branches.get(head.name) for each in (source.network, network))
+        if before != now:
+            raise UsageError(
+                f"expected the network of start_from ({source.name}), with {head.name!r} on "
+                f"{_decoder(before)}, found it on {_decoder(now)}; "
+                "set branches of network to those of the checkpoint"
+            )
+
+
+def _decoder(owner: str | None) -> str:
+    return "a decoder of its own" if owner is None else f"that of {owner!r}"

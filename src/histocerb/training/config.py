@@ -65,7 +65,7 @@ class ValidationConfig:
     Attributes:
         split: samples that are held out; all others but external tests are trained on.
         every: steps between two checks; 0: only at the end of the last stage.
-        images: at most so many validation images per source.
+        images: at most so many validation images per source, in the order of a hash of their names.
     """
 
     split: str = VALID
@@ -77,7 +77,9 @@ class ValidationConfig:
 class PostprocChange:
     """Constants of post-processing that differ from those of the task preset, which has the released ones.
 
-    All are at 0.5 um per pixel; None: as in the preset. They become part of the model.
+    All are at 0.5 um per pixel; None: as in `start_from`, where it has the task, or else as in the preset.
+    They become part of the model. A temperature of `start_from` is 1 again where the run changes the answers
+    that it was fitted to.
 
     Attributes:
         threshold: on inside + contour (nuclei), or on inside without contour (glands, lumina).
@@ -108,8 +110,8 @@ class TrainConfig:
         stages: in order. The model has the heads that a stage trains, and those of `start_from`.
         network: name of a preset of `models.config.NETWORKS`, or a table of its own.
         tasks: name of a task preset.
-        start_from: checkpoint folder or packaged model whose weights the network begins with; heads that it
-            does not have are new.
+        start_from: checkpoint folder or packaged model whose weights the network begins with, and whose
+            constants of post-processing it keeps; heads that it does not have are new.
         encoder_weights: published weights that a new encoder begins with; see `models.pretrained`.
         loss_weights: weight of each head's loss, default 1.
         subtyping_loss: of type heads: `masked_ce_dice`, `ce_dice` or `ce` (paper table 7).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -13,7 +14,10 @@ from typing import Any
 import torch
 
 from histocerb._version import __version__
+from histocerb.core.errors import CheckpointError
 from histocerb.data.store import Store
+from histocerb.models.checkpoint import WEIGHTS_FILE, find_checkpoint
+from histocerb.training.config import TrainConfig
 from histocerb.training.evaluation.measure import fingerprint
 
 _PACKAGES = ("torch", "lightning", "numpy", "opencv-python-headless")
@@ -28,6 +32,24 @@ def run_facts(store: Store, seed: int) -> dict[str, Any]:
         "machine": _machine(),
         "seed": seed,
     }
+
+
+def weights_facts(config: TrainConfig) -> dict[str, str]:
+    """sha256 of the files of weights that a run begins with, by their keys of the configuration.
+
+    Files that are not there are left out: a complete run does not need them, any other says what it lacks.
+    """
+    files = {}
+    if config.start_from is not None:
+        with suppress(CheckpointError):
+            files["start_from"] = find_checkpoint(config.start_from) / WEIGHTS_FILE
+    if config.encoder_weights is not None:
+        files["encoder_weights"] = Path(config.encoder_weights)
+    found = {}
+    for key, path in files.items():
+        with suppress(OSError), path.open("rb") as file:
+            found[key] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:

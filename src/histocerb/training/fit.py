@@ -18,14 +18,14 @@ from histocerb.core.config_file import validated
 from histocerb.core.errors import OutputError, UsageError
 from histocerb.data.splits import training_splits
 from histocerb.data.store import Store
-from histocerb.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from histocerb.models.checkpoint import load_checkpoint, save_checkpoint
 from histocerb.models.network import Network
 from histocerb.training.averaging import check_averages, mean_of
 from histocerb.training.begin import first_network
 from histocerb.training.config import TrainConfig, binding, trained_heads
 from histocerb.training.curves import draw_curves
 from histocerb.training.distributed import Team, team_of
-from histocerb.training.facts import run_facts
+from histocerb.training.facts import run_facts, weights_facts
 from histocerb.training.frequencies import adjust, check_frequencies, told
 from histocerb.training.hardware import Hardware, find_hardware
 from histocerb.training.journal import Journal
@@ -56,12 +56,13 @@ def fit(config: TrainConfig, out: Path, callbacks: tuple[Callback, ...] = (), de
         The checkpoint folder.
 
     Raises:
-        UsageError: an impossible configuration, or `out` holds a run of another one or on other data.
+        UsageError: an impossible configuration, or `out` holds a run of another one, on other data or from
+            other weights.
         OutputError: `out` cannot be written.
         HistocerbError: a loss is not finite.
     """
     store, hardware = Store(Path(config.store)), find_hardware(device, config.devices)
-    facts = run_facts(store, config.seed)
+    facts = run_facts(store, config.seed) | {"weights": weights_facts(config)}
     _check_claim(config, facts, out)
     if (out / REPORT_FILE).is_file() and (out / MODEL_FOLDER).is_dir():  # the report is written last
         log.info("%s is done already", out)
@@ -73,9 +74,10 @@ def fit(config: TrainConfig, out: Path, callbacks: tuple[Callback, ...] = (), de
     for stage in config.stages:
         stage_sampler(network, config, store, stage)
     _claim(config, facts, out)
+    before = told(load_checkpoint(config.start_from)) if config.start_from else {}
     with team_of(config.devices, _train_beside, (config, out, hardware)) as team:
         _train(network, config, _place(config, store, out, hardware, team, callbacks))
-    return _finish(network.cpu().eval(), config, store, facts, out)
+    return _finish(network.cpu().eval(), config, store, facts | {"frequencies": before}, out)
 
 
 def _train_beside(team: Team, config: TrainConfig, out: Path, hardware: Hardware) -> None:
@@ -126,13 +128,15 @@ def _end(config: TrainConfig, out: Path, number: int) -> dict[str, Tensor]:
 
 
 def _finish(network: Network, config: TrainConfig, store: Store, facts: dict[str, Any], out: Path) -> Path:
-    """Write the checkpoint, validate, draw the curves."""
+    """Write the checkpoint, validate, draw the curves.
+
+    Of `start_from`, which may be another by now, `facts` say what the run began with.
+    """
     origin = {"trained_with": f"histocerb {__version__}", "git": facts["git"], "data": facts["data"]}
     origin |= {"config": asdict(config)}
-    source = load_checkpoint(config.start_from) if config.start_from else None
-    if source is not None:
-        origin["started_from"] = source.sha256
-    if frequencies := _told_frequencies(network, config, store, source):
+    if config.start_from:
+        origin["started_from"] = facts["weights"]["start_from"]
+    if frequencies := _told_frequencies(network, config, store, facts["frequencies"]):
         origin["frequencies"] = frequencies
     if config.calibrate:
         fitted = calibrate_on(network, store, config.validation)
@@ -154,11 +158,10 @@ def _finish(network: Network, config: TrainConfig, store: Store, facts: dict[str
 
 
 def _told_frequencies(
-    network: Network, config: TrainConfig, store: Store, source: Checkpoint | None
+    network: Network, config: TrainConfig, store: Store, before: dict[str, dict[str, float]]
 ) -> dict[str, dict[str, float]]:
     """Tell the trained type heads how frequent classes are, if they shall know; what all were told."""
     trained = trained_heads(config)
-    before = told(source) if source is not None else {}
     frequencies = {name: shares for name, shares in before.items() if name not in trained}
     if config.natural_frequencies:
         splits = training_splits(store.records, config.validation.split)
@@ -168,16 +171,28 @@ def _told_frequencies(
 
 
 def _check_claim(config: TrainConfig, facts: dict[str, Any], out: Path) -> None:
-    """`out` is not bound to another configuration or other data (see `config.FREE` for what may change)."""
+    """`out` is not bound to another configuration (but for `config.FREE`), other data or other weights."""
     path, found = out / CONFIG_FILE, out / FACTS_FILE
     if path.is_file() and not _same(config, path):
         raise UsageError(f"{out} holds a run of another configuration; remove it or choose another folder")
     if found.is_file():
-        data = json.loads(found.read_text(encoding="utf-8"))["data"]["fingerprint"]
+        began = json.loads(found.read_text(encoding="utf-8"))
+        data = began["data"]["fingerprint"]
         if data != facts["data"]["fingerprint"]:
             raise UsageError(
                 f"expected the data that the run in {out} began with ({data[:12]}), found "
                 f"{facts['data']['fingerprint'][:12]} in {config.store}; choose another folder"
+            )
+        _check_weights(began.get("weights", {}), facts["weights"], out)
+
+
+def _check_weights(began: dict[str, str], now: dict[str, str], out: Path) -> None:
+    """Weights that a run begins with stay as they are; earlier versions did not note which they were."""
+    for key, sha256 in now.items():
+        if began.get(key, sha256) != sha256:
+            raise UsageError(
+                f"expected the weights of {key} that the run in {out} began with ({began[key][:12]}), found "
+                f"{sha256[:12]}; choose another folder"
             )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import signal
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import lightning.pytorch as pl
@@ -17,7 +19,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import DDPStrategy
 from torch.utils.data import DataLoader
 
-from histocerb.core.errors import UsageError
+from histocerb.core.errors import OutputError, UsageError
 from histocerb.data.batches import Batch, BatchDataset, loader
 from histocerb.data.sampler import TaskSampler
 from histocerb.data.splits import training_splits
@@ -41,6 +43,8 @@ RESUME_FILE = "last.ckpt"
 DONE_FILE = "weights.safetensors"
 _APART = 2**31
 """Between the seeds of two stages, which draw other samples; seeds of runs are smaller."""
+_LEAST_PATCHES = 2
+"""Batch normalisation of cells, one value per sample and channel, has no variance of one."""
 _PATIENCE = timedelta(hours=1)
 """How long processes wait for the one that validates."""
 
@@ -78,6 +82,7 @@ def train_stage(network: Network, config: TrainConfig, place: Place) -> None:
 
     Raises:
         KeyboardInterrupt: the user stopped it.
+        OutputError: what an interrupted run saved is damaged.
         HistocerbError: a loss is not finite.
     """
     stage = config.stages[place.number - 1]
@@ -155,20 +160,29 @@ def make_trainer(
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Without Lightning's advice (workers, folders, eval mode) and its use of deprecated torch names."""
+    """Without Lightning's advice (workers, folders, eval mode) and its use of deprecated torch names.
+
+    Raises:
+        KeyboardInterrupt: the user stopped it. Lightning would exit with status 1, deaf to further Ctrl-C.
+    """
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    before = signal.getsignal(signal.SIGINT)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning)
         warnings.filterwarnings("ignore", module=r"lightning\.")
-        yield
+        try:
+            yield
+        except SystemExit:
+            signal.signal(signal.SIGINT, before)
+            raise KeyboardInterrupt from None
 
 
 def stage_sampler(network: Network, config: TrainConfig, store: Store, stage: StageConfig) -> TaskSampler:
     """What makes up the batches of a stage.
 
     Raises:
-        UsageError: a split or source that the store lacks, or fewer samples in a batch than devices.
+        UsageError: a split or source that the store lacks, or too few samples in a batch.
         DataError: no sample has a label for a head of the stage.
     """
     splits = training_splits(store.records, config.validation.split)
@@ -177,6 +191,12 @@ def stage_sampler(network: Network, config: TrainConfig, store: Store, stage: St
         raise UsageError(
             f"expected a batch_size of at least {config.devices}, one sample per device, "
             f"found {sampler.params.batch_size}; raise it or lower devices"
+        )
+    patch = network.spec.only(stage.heads).patch
+    if sampler.params.batch_size < _LEAST_PATCHES and patch is not None and sampler.pool(patch.name):
+        raise UsageError(
+            f"expected a batch_size of at least {_LEAST_PATCHES} to train {patch.heads[0].name}, "
+            f"found {sampler.params.batch_size}; raise it or leave that head out"
         )
     return sampler
 
@@ -217,10 +237,20 @@ class _Steps(Sequence[int]):
 
 
 def steps_done(folder: Path, steps: int) -> int:
-    """How many of its `steps` the stage in `folder` has made and saved."""
+    """How many of its `steps` the stage in `folder` has made and saved.
+
+    Raises:
+        OutputError: what it saved is damaged.
+    """
     if (folder / DONE_FILE).is_file():
         return steps
     resume = folder / RESUME_FILE
     if not resume.is_file():
         return 0
-    return int(torch.load(resume, map_location="cpu", weights_only=True)["global_step"])
+    try:
+        return int(torch.load(resume, map_location="cpu", weights_only=True)["global_step"])
+    except (EOFError, RuntimeError, UnpicklingError) as error:
+        raise OutputError(
+            f"{resume}: expected a point to go on from, found a damaged file; "
+            "remove it, and the stage begins anew"
+        ) from error

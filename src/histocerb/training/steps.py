@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -60,13 +61,24 @@ class Saver:
     def __init__(self, path: Path, every: int) -> None:
         self.path = path
         self.every = every
+        self._partial = path.with_name(f".{path.name}.partial")
 
     def begin(self, step: int) -> None:
-        """Nothing to do."""
+        """Remove what a killed process left of a file that never became whole."""
+        self._partial.unlink(missing_ok=True)
 
     def after_step(self, trainer: pl.Trainer, module: StageModule, batch: Batch) -> None:
         """Save when it is time, unless a loss is not finite: such a run is not worth resuming."""
         del batch
         if trainer.global_step % self.every == 0:
             module.sums.means(trainer.global_step)
-            trainer.save_checkpoint(self.path)
+            trainer.save_checkpoint(self._partial)  # copied there from the temporary folder of the system
+            if trainer.is_global_zero:
+                _become(self._partial, self.path)
+
+
+def _become(partial: Path, path: Path) -> None:
+    """Give a file its name, once it is on the disk."""
+    with partial.open("rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(partial, path)

@@ -20,6 +20,7 @@ from histocerb.training.calibration import Fit, calibrate
 from histocerb.training.config import ValidationConfig
 from histocerb.training.curves import draw_curves
 from histocerb.training.evaluation.evaluate import ALL, Predict, evaluate
+from histocerb.training.evaluation.measure import first_few
 from histocerb.training.journal import Journal
 from histocerb.training.module import StageModule
 
@@ -30,7 +31,7 @@ _FIGURES = ("dice", "pq", "accuracy", "mf1")
 
 
 def validate(network: Network, store: Store, config: ValidationConfig) -> dict[str, Any]:
-    """Figures of the first validation samples of every source; see `evaluate`."""
+    """Figures of some validation samples of every source (see `first_few`, `evaluate`)."""
     with _predicting(network) as predict:
         report = evaluate(_samples(store, config), predict, network.spec)
     for (source, task), figures in main_figures(report).items():
@@ -108,5 +109,4 @@ def curves_file(journal: Journal) -> Path:
 
 
 def _samples(store: Store, config: ValidationConfig) -> Iterator[Sample]:
-    for source in sorted({record.source for record in store.records}):
-        yield from store.samples(store.indices(splits=[config.split], source=source)[: config.images])
+    yield from store.samples(first_few(store, store.indices(splits=[config.split]), config.images))

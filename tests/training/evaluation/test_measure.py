@@ -34,6 +34,23 @@ def test_at_most_so_many_per_source_and_split(store):
     assert len(chosen(store, Choice(("valid",), 100))) == len(chosen(store, Choice(("valid",))))
 
 
+def test_a_few_images_are_not_those_of_one_class(store):
+    """Names begin with the class, as in folders per class."""
+    model = next(record for record in store.records if record.patch_class)
+    records = [
+        replace(model, name=f"{word}-{n:03}", patch_class=word, split="valid")
+        for word in ("adipose", "debris", "muscle", "stroma")
+        for n in range(50)
+    ]
+    one, turned = (Store(store.path, tuple(order)) for order in (records, records[::-1]))
+    few, more = ([one.records[i].name for i in chosen(one, Choice(("valid",), n))] for n in (16, 32))
+    assert len(few) == 16
+    assert len({name.split("-")[0] for name in few}) == 4
+    assert set(few) < set(more)
+    assert few == sorted(few)
+    assert few == sorted(turned.records[i].name for i in chosen(turned, Choice(("valid",), 16)))
+
+
 def test_a_split_that_is_not_there(store, perfect):
     with pytest.raises(UsageError, match=r"\(train, valid\), found 'fold-1'"):
         measure(store, Choice(("valid", "fold-1")), perfect())

@@ -94,8 +94,7 @@ def test_the_report_on_one_model(store, perfect, tmp_path):
     document = measure(store, Choice(("valid", "train")), perfect("m", missed=1), watch=gallery.watch)
     path = tmp_path / "report.json"
     (tmp_path / "report_images").mkdir()
-    for name in ("old.jpg", "mine.txt"):
-        (tmp_path / "report_images" / name).touch()
+    (tmp_path / "report_images" / "mine.txt").touch()
     publish(path, document, gallery)
     assert json.loads(path.read_text(), parse_constant=pytest.fail) == json.loads(json.dumps(document))
     found = {file.name for file in (tmp_path / "report_images").iterdir()}
@@ -118,6 +117,27 @@ def test_the_report_on_one_model(store, perfect, tmp_path):
     assert quality in text
     for word in ("mPQ+", "class mAP", "FROC score", "epithelial", "stroma", "20 of 20 patients"):
         assert word in "".join(page.text), word
+
+
+def test_pictures_of_the_report_before_go_and_no_others(store, perfect, tmp_path):
+    gallery = Gallery(2)
+    document = measure(store, Choice(("valid", "train")), perfect("m", missed=1), watch=gallery.watch)
+    folder = tmp_path / "report_images"
+    folder.mkdir()
+    mine = {"patient-1.jpg", "drawing.svg", "mine-best-1.jpg", "notes.txt"}
+    for name in mine:
+        (folder / name).write_text("mine")
+    publish(tmp_path / "report.json", document, gallery)
+    found = {file.name for file in folder.iterdir()}
+    assert mine | {"nuclei-best-2.jpg", "nuclei-froc.svg"} < found
+    publish(tmp_path / "report.json", document, Gallery(0))
+    assert {file.name for file in folder.iterdir()} == found - {
+        f"nuclei-{kind}-{number}.jpg" for kind in ("best", "worst") for number in (1, 2)
+    }
+    other = measure(store, Choice(("valid", "train")), perfect("n"))
+    publish_comparison(tmp_path / "report.json", document, other, compare(document, other))
+    assert {file.name for file in folder.iterdir()} == mine
+    assert all((folder / name).read_text() == "mine" for name in mine)
 
 
 def test_nothing_is_fetched_from_elsewhere(store, perfect, tmp_path):

@@ -44,7 +44,7 @@ class Choice:
 
     Attributes:
         splits: names.
-        most: at most so many images per source and split, the first by name; None: all.
+        most: at most so many images per source and split (see `first_few`); None: all.
         sources: names of data sets; none: all.
     """
 
@@ -121,16 +121,25 @@ def chosen(store: Store, choice: Choice) -> list[int]:
     """
     _check_known(store, "split", choice.splits, {record.split for record in store.records})
     _check_known(store, "source", choice.sources, {record.source for record in store.records})
+    wanted = store.indices(splits=choice.splits)
+    found = [i for i in wanted if not choice.sources or store.records[i].source in choice.sources]
+    return found if choice.most is None else first_few(store, found, choice.most)
+
+
+def first_few(store: Store, indices: Iterable[int], most: int) -> list[int]:
+    """At most so many of these images per source and split, in order of place.
+
+    They are the first by a hash of their names, the same on every machine. The first by name would often be
+    of one class or patient, which names begin with.
+    """
     taken: Counter[tuple[str, str]] = Counter()
     found = []
-    for index in store.indices(splits=choice.splits):
+    for index in sorted(indices, key=lambda i: hashlib.sha256(store.records[i].who.encode()).digest()):
         record = store.records[index]
-        if choice.sources and record.source not in choice.sources:
-            continue
         taken[record.source, record.split] += 1
-        if choice.most is None or taken[record.source, record.split] <= choice.most:
+        if taken[record.source, record.split] <= most:
             found.append(index)
-    return found
+    return sorted(found)
 
 
 def _check_known(store: Store, what: str, names: Collection[str], known: Collection[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from histocerb.training.evaluation.gallery import Gallery, Shot
 from histocerb.training.evaluation.html import html
 from histocerb.training.evaluation.markdown import markdown
 
-_PICTURES = (".jpg", ".svg")
+_OURS = re.compile(r"-(calibration|froc)\.svg$|-(worst|best)-\d+\.jpg$")
+"""Ends of the names of a report's pictures."""
 
 
 def check_place(path: Path) -> None:
@@ -89,10 +91,10 @@ def _shots(gallery: Gallery) -> Iterator[tuple[str, str, int, Shot]]:
 def _write_all(
     path: Path, document: Mapping[str, Any], blocks: Sequence[Block], folder: Path, files: Mapping[str, bytes]
 ) -> None:
-    """Pictures first, the JSON last: where it is, all of it is. Pictures of an earlier report are removed."""
+    """Pictures first, the JSON last: where it is, all of it is. Pictures of the report before are removed."""
     try:
-        for old in folder.glob("*") if folder.is_dir() else ():
-            if old.suffix in _PICTURES and old.name not in files:
+        for old in _shown_before(path.with_suffix(".md"), folder):
+            if old.name not in files:
                 old.unlink()
         if files:
             folder.mkdir(exist_ok=True)
@@ -105,6 +107,13 @@ def _write_all(
         raise OutputError(
             f"expected to write the report {path}, found: {error.strerror}; choose another --out"
         ) from error
+
+
+def _shown_before(report: Path, folder: Path) -> list[Path]:
+    """Pictures of the report that is there; what else lies in their folder is someone else's."""
+    text = report.read_bytes() if report.is_file() else b""
+    found = (path for path in folder.glob("*") if _OURS.search(path.name))
+    return [path for path in found if f"<{folder.name}/{path.name}>".encode() in text]
 
 
 def _write(path: Path, content: bytes) -> None:
