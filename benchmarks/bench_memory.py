@@ -64,6 +64,7 @@ class PatternSlide:
     path = "pattern"
     vendor = "pattern"
     mpp = WORKING_MPP
+    origin_px = (0, 0)
 
     def __init__(self, width_px: int, height_px: int) -> None:
         self.width_px, self.height_px = width_px, height_px

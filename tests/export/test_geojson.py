@@ -4,6 +4,7 @@ import uuid
 import numpy as np
 import pytest
 import shapely
+import shapely.affinity
 
 from histocerb.core.colours import colour
 from histocerb.core.errors import OutputError
@@ -28,6 +29,13 @@ def test_polygons_come_back(table, polygons, tmp_path):
     assert all(shapely.equals_exact(found, polygons, 0.0005))
     exact = [0, 1, 2, 4]
     assert all(shapely.equals_exact(np.array(found)[exact], np.array(polygons)[exact]))
+
+
+def test_coordinates_begin_where_qupath_does(table, polygons, tmp_path):
+    write_geojson(iter(table.to_batches()), tmp_path / "o.geojson", ANNOTATIONS, (700, 600))
+    rows = json.loads((tmp_path / "o.geojson").read_text())["features"]
+    found = [shapely.affinity.translate(shapely.geometry.shape(f["geometry"]), 700, 600) for f in rows]
+    assert all(shapely.equals_exact(found, polygons, 0.0005))
 
 
 def test_rings_are_closed_and_holes_are_rings(table, tmp_path):

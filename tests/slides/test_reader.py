@@ -195,6 +195,13 @@ def test_truncated_files_say_so(
         open_slide(path, 0.5).read(WHOLE, 0.5)
 
 
+def test_where_a_viewer_without_the_frame_begins(framed_slide: Path, slide_files: dict[str, Path]) -> None:
+    slide = open_slide(framed_slide)
+    assert (slide.vendor, slide.width_px, slide.mpp, slide.origin_px) == ("leica", 2048, 0.5, (700, 600))
+    assert slide.read(Region(1200, 900, 1, 1), 0.5).tolist() == [[[60, 20, 90]]]
+    assert open_slide(slide_files["svs"], 0.5).origin_px == (0, 0)
+
+
 def test_what_is_no_slide(tmp_path: Path) -> None:
     (tmp_path / "empty.svs").touch()
     (tmp_path / "notes.txt").write_text("no image" * 100)

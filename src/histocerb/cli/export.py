@@ -39,7 +39,7 @@ def export(
     if simplify is not None:
         batches = simplified(batches, simplify / about.mpp)
     if format is Format.GEOJSON:
-        count = write_geojson(batches, path, annotation_kinds(about.spec))
+        count = write_geojson(batches, path, annotation_kinds(about.spec), about.origin_px)
     else:
         count = write_geoparquet(batches, object_schema(objects), path)
     say(f"{count:,} objects written to {path}")

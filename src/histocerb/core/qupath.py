@@ -1,7 +1,7 @@
 """Objects as QuPath (0.4 and later) reads them: GeoJSON features made from rows of the object table.
 
-Coordinates are those of the rows, rounded to a thousandth of a pixel. A batch of rows is turned into text
-as a whole, by Arrow.
+Coordinates are those of the rows, less an origin, rounded to a thousandth of a pixel. A batch of rows is
+turned into text as a whole, by Arrow.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ def write_features(
     file: IO[bytes],
     annotations: Collection[str],
     shade: Callable[[str], Rgb] = colour,
+    origin_px: tuple[int, int] = (0, 0),
 ) -> int:
     """Write a FeatureCollection, one feature per line, in constant memory.
 
@@ -41,6 +42,7 @@ def write_features(
         file: where to.
         annotations: kinds to write as annotations, which people can edit; the others are detections.
         shade: colour of a class.
+        origin_px: the pixel (x, y) that is (0, 0) in the file.
 
     Returns:
         The number of features.
@@ -50,7 +52,7 @@ def write_features(
     for batch in batches:
         if batch.num_rows == 0:
             continue
-        text = _joined(",\n", np.array([0, batch.num_rows]), features(batch, annotations, shade))
+        text = _joined(",\n", np.array([0, batch.num_rows]), features(batch, annotations, shade, origin_px))
         file.write(b",\n" if count else b"\n")
         file.write(memoryview(text[0].as_buffer()))
         count += batch.num_rows
@@ -59,14 +61,17 @@ def write_features(
 
 
 def features(
-    batch: pa.RecordBatch, annotations: Collection[str], shade: Callable[[str], Rgb] = colour
+    batch: pa.RecordBatch,
+    annotations: Collection[str],
+    shade: Callable[[str], Rgb] = colour,
+    origin_px: tuple[int, int] = (0, 0),
 ) -> pa.Array[Any]:
     """One GeoJSON feature per row, as text."""
     return _concatenated(
         '{"type":"Feature","id":"',
         pa.array(feature_ids(batch.column("object_id").to_numpy().tolist()), pa.string()),
         '","geometry":{"type":"Polygon","coordinates":[[[',
-        _coordinates(decode_polygons(batch.column("geometry"))),
+        _coordinates(decode_polygons(batch.column("geometry")), origin_px),
         ']]]},"properties":{',
         _properties(batch, annotations, shade),
         ',"isLocked":false,"measurements":{',
@@ -86,10 +91,10 @@ def feature_ids(object_ids: Iterable[int]) -> list[str]:
     return ids
 
 
-def _coordinates(outlines: Outlines) -> pa.Array[Any]:
+def _coordinates(outlines: Outlines, origin_px: tuple[int, int]) -> pa.Array[Any]:
     """Per object the inner text of its coordinates, x,y],[x,y]],[[x,y: rings closed."""
     points, ring_offsets = closed_rings(outlines)
-    rounded = np.round(points, _DECIMALS) + 0.0
+    rounded = np.round(points - origin_px, _DECIMALS) + 0.0
     x, y = (pa.array(np.ascontiguousarray(axis)).cast(pa.string()) for axis in rounded.T)
     rings = _joined("],[", ring_offsets, _concatenated(x, ",", y))
     return _joined("]],[[", outlines.object_offsets, rings)

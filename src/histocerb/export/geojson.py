@@ -17,13 +17,19 @@ def annotation_kinds(spec: TaskSpec) -> frozenset[str]:
     return frozenset(t.kind for t in spec.objects if t.postproc and t.postproc.grouping is Grouping.GROW)
 
 
-def write_geojson(batches: Iterable[pa.RecordBatch], path: Path, annotations: Collection[str]) -> int:
+def write_geojson(
+    batches: Iterable[pa.RecordBatch],
+    path: Path,
+    annotations: Collection[str],
+    origin_px: tuple[int, int] = (0, 0),
+) -> int:
     """Write a FeatureCollection; a file of that name is complete.
 
     Args:
         batches: Rows of the object table.
         path: File to write; replaced if there is one.
         annotations: Kinds to write as annotations.
+        origin_px: Where QuPath begins; see `slides.reader.Slide`.
 
     Returns:
         The number of features.
@@ -32,4 +38,4 @@ def write_geojson(batches: Iterable[pa.RecordBatch], path: Path, annotations: Co
         OutputError: The file cannot be written.
     """
     with new_file(path) as temporary, temporary.open("wb") as file:
-        return write_features(batches, file, annotations)
+        return write_features(batches, file, annotations, origin_px=origin_px)

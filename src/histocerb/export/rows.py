@@ -66,10 +66,12 @@ class Recorded:
     Attributes:
         spec: tasks of the model that made it.
         mpp: micrometres per level-0 pixel.
+        origin_px: where QuPath begins; see `slides.reader.Slide`.
     """
 
     spec: TaskSpec
     mpp: float
+    origin_px: tuple[int, int]
 
 
 def recorded(folder: Path) -> Recorded:
@@ -81,7 +83,8 @@ def recorded(folder: Path) -> Recorded:
     path = folder / MANIFEST_FILE
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        return Recorded(PRESETS[document["model"]["tasks"]], float(document["slide"]["mpp"]))
+        slide, (x, y) = document["slide"], document["slide"].get("origin_px", (0, 0))
+        return Recorded(PRESETS[document["model"]["tasks"]], float(slide["mpp"]), (int(x), int(y)))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise OutputError(
             f"Expected the manifest of a result, found no readable {path}; "

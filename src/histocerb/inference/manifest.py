@@ -94,6 +94,7 @@ def describe(slide: Slide, model: RunningModel) -> Manifest:
         "width_px": slide.width_px,
         "height_px": slide.height_px,
         "mpp": slide.mpp,
+        "origin_px": list(slide.origin_px),
         "vendor": slide.vendor,
     }
     return Manifest(
@@ -110,6 +111,12 @@ def describe(slide: Slide, model: RunningModel) -> Manifest:
 def _wherever_asked(path: str) -> str:
     """A path that means the same from another folder; URLs and what is no file (`array`) stay as they are."""
     return path if is_url(path) or not os.path.exists(path) else str(Path(path).absolute())
+
+
+def origin_of(manifest: Manifest) -> tuple[int, int]:
+    """Where QuPath begins on the slide (see `slides.reader.Slide`); earlier versions do not say it."""
+    x, y = manifest.slide.get("origin_px", (0, 0))
+    return int(x), int(y)
 
 
 def tasks_of(manifest: Manifest) -> TaskSpec:

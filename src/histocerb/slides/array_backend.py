@@ -26,6 +26,7 @@ class ArraySource:
     def __init__(self, pixels: npt.NDArray[np.generic]) -> None:
         self.path = "array"
         self.vendor = "array"
+        self.origin_px = (0, 0)
         self.mpp_xy: tuple[float, float] | None = None
         self._pixels = rgb8(pixels, self.path)
         if self._pixels.size == 0:
@@ -55,6 +56,7 @@ class ImageSource:
         self.mpp_xy: tuple[float, float] | None = None
         image = _open(path)
         self.vendor = str(image.format).lower()
+        self.origin_px = (0, 0)
         self.levels: tuple[Level, ...] = (Level(*image.size),)
         image.close()
         self._pixels: Rgb8 | None = None

@@ -42,6 +42,10 @@ class OpenSlideSource:
         self.mpp_xy = _mpp_xy(properties.get("openslide.mpp-x"), properties.get("openslide.mpp-y"))
         if vendor == _PLAIN_TIFF:
             self.mpp_xy = mpp_from_tags(path)
+        self.origin_px = (
+            _whole(properties.get("openslide.bounds-x")),
+            _whole(properties.get("openslide.bounds-y")),
+        )
         self._quickhash = properties.get("openslide.quickhash-1", "")
         self._downsamples = tuple(slide.level_downsamples)
         self.levels = tuple(
@@ -146,6 +150,10 @@ def _open(path: str, vendor: str) -> openslide.OpenSlide:
         ) from None
     slide.set_cache(openslide.OpenSlideCache(_CACHE_BYTES))
     return slide
+
+
+def _whole(text: str | None) -> int:
+    return int(text) if text is not None and text.lstrip("-").isdecimal() else 0
 
 
 def _mpp_xy(across: str | None, down: str | None) -> tuple[float, float] | None:

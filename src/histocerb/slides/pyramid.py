@@ -50,6 +50,8 @@ class LevelSource(Protocol):
     """Micrometres per level-0 pixel along x and y, None when unknown."""
     levels: tuple[Level, ...]
     """Finest first."""
+    origin_px: tuple[int, int]
+    """See `histocerb.slides.reader.Slide`."""
 
     def pixels(self, level: int, region: Region) -> Rgb8:
         """Pixels of a region (in pixels of that level, within it)."""
@@ -74,6 +76,7 @@ class PyramidSlide:
         self.mpp = mpp
         self.width_px = source.levels[0].width
         self.height_px = source.levels[0].height
+        self.origin_px = source.origin_px
         self._downsamples = tuple(downsample(source.levels[0], level) for level in source.levels)
 
     def size_at(self, mpp: float) -> tuple[int, int]:

@@ -35,6 +35,9 @@ class Slide(Protocol):
     height_px: int
     mpp: float
     """Micrometres per level-0 pixel."""
+    origin_px: tuple[int, int]
+    """Level-0 pixel (x, y) that is (0, 0) in QuPath, which shows no more than what was scanned where a file
+    tells it (MRXS and others); everything here counts from the corner of the file."""
     vendor: str
     """Format: aperio, hamamatsu, dicom, tiff, ome-tiff, png, jpeg, array ..."""
 

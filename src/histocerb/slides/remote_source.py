@@ -30,7 +30,7 @@ class RemoteSource:
         self._lock = threading.Lock()
         self._opened: tuple[Staged, LevelSource] | None = None
         levels = self._levels()
-        self.vendor, self.mpp_xy = levels.vendor, levels.mpp_xy
+        self.vendor, self.mpp_xy, self.origin_px = levels.vendor, levels.mpp_xy, levels.origin_px
         self.levels: tuple[Level, ...] = levels.levels
 
     def pixels(self, level: int, region: Region) -> Rgb8:

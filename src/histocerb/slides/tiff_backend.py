@@ -50,6 +50,7 @@ class TiffSource:
         self._handle: _Handle | None = None
         handle = self._open()
         self.vendor = "ome-tiff" if handle.file.is_ome else "tiff"
+        self.origin_px = (0, 0)
         self.mpp_xy = mpp_of(handle.file)
         self.levels = tuple(Level(plane.width, plane.height) for plane in handle.planes)
 

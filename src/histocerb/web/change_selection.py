@@ -51,7 +51,7 @@ def taken_away(changes: Changes, titles: tuple[str, str], wanted: Wanted, form: 
         form: of the file.
     """
     batches = (batch for side in (0, 1) for batch in _side(changes, side, titles[side], wanted, form))
-    return as_csv(batches) if form is Format.CSV else as_geojson(batches, changes.opened[0].spec, _shade)
+    return as_csv(batches) if form is Format.CSV else as_geojson(batches, changes.opened[0], _shade)
 
 
 def _side(changes: Changes, side: int, title: str, wanted: Wanted, form: Format) -> Iterator[pa.RecordBatch]:

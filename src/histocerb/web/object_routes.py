@@ -83,4 +83,4 @@ def selection(
     one = desk.result(name)
     rows = one.index.confident(rows_in(one.index, corners), least)
     batches = (batch for _, batch in of_result(one, switched_on(one.index, rows, off)))
-    return download(name, form, as_csv(batches) if form is Format.CSV else as_geojson(batches, one.spec))
+    return download(name, form, as_csv(batches) if form is Format.CSV else as_geojson(batches, one))

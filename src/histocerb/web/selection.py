@@ -18,8 +18,8 @@ from fastapi.responses import StreamingResponse
 from histocerb.core.colours import Rgb, colour
 from histocerb.core.errors import OutputError, UsageError
 from histocerb.core.qupath import write_features
-from histocerb.core.tasks import TaskSpec
 from histocerb.export.geojson import annotation_kinds
+from histocerb.inference.manifest import origin_of
 from histocerb.inference.tables import OBJECTS_FILE
 from histocerb.web.index import NO_WORD, ObjectIndex, Rows
 from histocerb.web.opened import Opened
@@ -87,19 +87,20 @@ def of_result(opened: Opened, rows: Rows) -> Iterator[tuple[Rows, pa.RecordBatch
 
 
 def as_geojson(
-    batches: Iterable[pa.RecordBatch], spec: TaskSpec, shade: Callable[[str], Rgb] = colour
+    batches: Iterable[pa.RecordBatch], opened: Opened, shade: Callable[[str], Rgb] = colour
 ) -> Iterator[bytes]:
     """Rows as QuPath reads them, in pieces; a large file waits on disk.
 
     Args:
         batches: rows of the object table.
-        spec: tasks of the model.
+        opened: the result that they are of.
         shade: colour of a class.
 
     Raises:
         OutputError: The rows cannot be read, or there is no room for the file.
     """
-    return _pieces(lambda file: write_features(batches, file, annotation_kinds(spec), shade))
+    kinds, origin_px = annotation_kinds(opened.spec), origin_of(opened.manifest)
+    return _pieces(lambda file: write_features(batches, file, kinds, shade, origin_px))
 
 
 def as_csv(batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:

@@ -206,3 +206,19 @@ def test_a_real_slide(real_data, tmp_path):
     assert sample.image.shape == (48, 64, 3)
     assert np.count_nonzero(sample.objects["gland"].ids) == 400
     validate(sample)
+
+
+@pytest.mark.parametrize("with_region", [False, True])
+def test_slides_that_qupath_shows_without_their_frame(framed_slide, with_region):
+    """QuPath counts from the corner of the scanned area, the slide from that of its frame."""
+    drawn = [feature("gland", box(500, 300, 140, 100))]
+    drawn += [feature("region", box(450, 250, 300, 300))] * with_region
+    collection = {"type": "FeatureCollection", "features": drawn}
+    framed_slide.with_suffix(".geojson").write_text(json.dumps(collection))
+    (entry,) = read(framed_slide.parent, ReadOptions())
+    assert entry.name == ("framed-x1150-y850" if with_region else "framed")
+    sample = entry.load()
+    assert sample.image.shape == ((300, 300, 3) if with_region else (2048, 2048, 3))
+    is_dark = (sample.image == (60, 20, 90)).all(axis=2)
+    assert is_dark.sum() == 140 * 100
+    np.testing.assert_array_equal(sample.objects["gland"].ids > 0, is_dark)

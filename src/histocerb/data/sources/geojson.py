@@ -5,12 +5,12 @@ A folder of images, or of slides that `open_slide` opens, each with its annotati
     case-1.svs (or .png, .tif, .ndpi, ...)      image
     case-1.geojson (or case-1.svs.geojson)      a FeatureCollection, a list of features, or one feature
 
-Coordinates are level-0 pixels. A feature is a Polygon or a MultiPolygon, with holes; for a cell with its
-nucleus (`nucleusGeometry`) the nucleus counts. Its class (`properties.classification.name`) tells the task:
-names of ours, words for an object alone (`nucleus`, `lumen`: of unknown class), or what `classes` maps to one
-of these. What has no class, or a class that is of no task, is of the task that `task` names; without it that
-is an error, or is left out where unmapped classes are dropped. Where objects of a task overlap, the later
-one in the file wins.
+Coordinates are level-0 pixels, from where QuPath begins (`Slide.origin_px`). A feature is a Polygon or a
+MultiPolygon, with holes; for a cell with its nucleus (`nucleusGeometry`) the nucleus counts. Its class
+(`properties.classification.name`) tells the task: names of ours, words for an object alone (`nucleus`,
+`lumen`: of unknown class), or what `classes` maps to one of these. What has no class, or a class that is of
+no task, is of the task that `task` names; without it that is an error, or is left out where unmapped classes
+are dropped. Where objects of a task overlap, the later one in the file wins.
 
 Rectangles of the class `region` (or of one mapped to it) become samples, and nothing outside them is read;
 without any, an image of at most 20,000 px a side is one sample. A sample has the tasks that it has objects
@@ -56,10 +56,11 @@ def qupath(folder: Path, options: ReadOptions) -> list[Entry]:
     for image, drawn in _pairs(folder):
         by_task, rectangles = _read(drawn, options)
         slide = _open(image, options)
-        bounds = Region(0, 0, slide.width_px, slide.height_px)
+        x, y = slide.origin_px
+        bounds = Region(-x, -y, slide.width_px, slide.height_px)
         slide.close()
         for region in _regions(rectangles, bounds, drawn):
-            name = image.stem if region == bounds else f"{image.stem}-x{region.x}-y{region.y}"
+            name = image.stem if region == bounds else f"{image.stem}-x{region.x + x}-y{region.y + y}"
             if not options.task and not any(_near(objects, region) for objects in by_task.values()):
                 raise DataError(
                     f"{drawn}: expected objects in {name}, found none; "
@@ -159,7 +160,7 @@ def _load(name: str, image: Path, drawn: Path, region: Region, options: ReadOpti
     by_task, _ = _read(drawn, options)
     near = {task: _near(objects, region) for task, objects in by_task.items()}
     slide = _open(image, options)
-    pixels = cut(slide, region)
+    pixels = cut(slide, region.shift(*slide.origin_px))  # shapes and regions count as QuPath does
     return Sample(
         pixels,
         slide.mpp,

@@ -49,6 +49,7 @@ class SynthSource:
     def __init__(self, width_px: int, height_px: int, seed: int, mpp: float, config: SynthConfig) -> None:
         self.path = f"synth-{seed}-{width_px}x{height_px}"
         self.vendor = "histocerb-synth"
+        self.origin_px = (0, 0)
         self.mpp_xy: tuple[float, float] | None = (mpp, mpp)
         self.levels: tuple[Level, ...] = (Level(width_px, height_px),)
         scale = mpp / WORKING_MPP
@@ -123,7 +124,7 @@ class SynthSlide:
         self._source = SynthSource(width_px, height_px, seed, mpp, config or SynthConfig())
         self._pyramid = PyramidSlide(self._source, mpp)
         self.path = self._source.path
-        self.vendor = self._source.vendor
+        self.vendor, self.origin_px = self._source.vendor, self._source.origin_px
         self.width_px = width_px
         self.height_px = height_px
         self.mpp = mpp
