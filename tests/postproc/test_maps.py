@@ -77,10 +77,21 @@ def test_task_maps_are_bytes_at_the_resolution_of_the_task():
         ({"gland.instance": np.zeros((4, 4, 2))}, "background, inside, contour"),
         ({"gland.instance": np.zeros((4, 4))}, r"found shape \(4, 4\)"),
         ({"gland.instance": np.zeros((4, 4, 3)), "gland.type": np.zeros((4, 5), np.uint8)}, "one image"),
-        ({"gland.instance": np.zeros((4, 4, 3)), "gland.type": np.full((4, 4), 3)}, "numbers below 3"),
+        ({"gland.instance": np.zeros((4, 4, 3)), "gland.type": np.full((4, 4), 3)}, "numbers from 0 to 2"),
         ({"gland.instance": np.zeros((4, 4, 3)), "gland.type": np.zeros((4, 4))}, "found float64"),
     ],
 )
 def test_maps_of_a_wrong_shape_are_refused(maps, message):
     with pytest.raises(UsageError, match=message):
         task_maps(maps, GLAND)
+
+
+def test_numbers_that_are_no_classes_are_refused():
+    """Compiled code counts them by place, and does not look where that is."""
+    maps = {"nuclei.instance": np.zeros((4, 6, 3), np.float32)}
+    for number, dtype in ((-1, np.int64), (-1, np.int8), (7, np.uint8), (300, np.int32), (2**40, np.int64)):
+        types = np.zeros((4, 6), dtype)
+        types[1, 2] = number
+        with pytest.raises(UsageError, match="class numbers from 0 to 6"):
+            task_maps(maps | {"nuclei.type": types}, CERBERUS.task("nuclei"))
+    assert task_maps(maps | {"nuclei.type": np.full((4, 6), 6)}, CERBERUS.task("nuclei")).types.max() == 6

@@ -150,9 +150,11 @@ def task_maps(
 def _class_map(found: npt.NDArray[np.generic], name: str, channels: int) -> U8:
     if found.ndim == 3 and found.shape[2] == channels:
         return np.asarray(np.argmax(found, axis=2), np.uint8)
-    if found.ndim == 2 and found.dtype.kind in "ui" and (not found.size or int(found.max()) < channels):
-        return found.astype(np.uint8)
+    if found.ndim == 2 and found.dtype.kind in "ui":
+        least, most = (int(found.min()), int(found.max())) if found.size else (0, 0)
+        if least >= 0 and most < channels:
+            return found.astype(np.uint8)
     raise UsageError(
-        f"Expected {name} as rows x columns x {channels} probabilities or whole class numbers below "
-        f"{channels}, found {found.dtype} of shape {found.shape}; check the head's channels."
+        f"Expected {name} as rows x columns x {channels} probabilities or class numbers from 0 to "
+        f"{channels - 1}, found {found.dtype} of shape {found.shape}; check the head's channels."
     )
