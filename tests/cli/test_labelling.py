@@ -40,6 +40,7 @@ def test_from_a_result_to_a_store(cli, folder, result, picture, tmp_path):
     words = ("data", "labelled", folder, "--out", tmp_path / "store", "--round", 1, "--annotator", "ann")
     shown = cli(*words)
     assert shown.code == 0, shown.err
+    assert "picture: each counts as a patient, since segment was given no column patient\n" in shown.out
     store = Store(tmp_path / "store")
     sample = store.sample(0)
     (row,) = json.loads((folder / "regions.json").read_text())
@@ -58,6 +59,18 @@ def test_from_a_result_to_a_store(cli, folder, result, picture, tmp_path):
     assert shown.code == 0, shown.err
     assert shown.out.splitlines()[1].split()[:2] == ["1", "1"]
     assert "no round has validation figures" in shown.out
+
+
+def test_slides_of_one_patient_stay_together(cli, result, tmp_path):
+    (result / "columns.json").write_text(json.dumps({"patient": "P1"}))
+    words = ("data", "regions", result, "--most-uncertain", 1, "--size", 200, "--out", tmp_path / "regions")
+    assert cli(*words).code == 0
+    save(tmp_path / "regions")
+    words = ("--out", tmp_path / "store", "--round", 1, "--annotator", "ann")
+    shown = cli("data", "labelled", tmp_path / "regions", *words)
+    assert shown.code == 0, shown.err
+    assert Store(tmp_path / "store").records[0].patient == "P1"
+    assert "column patient" not in shown.out
 
 
 def test_what_nobody_saved_is_no_truth(cli, folder, tmp_path):

@@ -118,6 +118,23 @@ def test_offsets_and_ranges(counts):
     assert ranges(starts, counts).tolist() == expected
 
 
+@settings(max_examples=60, deadline=None)
+@given(OBJECTS, st.integers(0, 4))
+def test_paint_over_takes_each_object_with_its_holes(objects, shift):
+    outlines = Outlines.from_rings(objects).transform(0.7, (shift, shift))
+    expected = np.zeros((9, 8), np.int32)
+    for n in range(len(objects)):
+        expected[outlines.select([n]).paint((9, 8), np.ones(1, np.int32)) != 0] = n + 1
+    values = np.arange(1, len(objects) + 1, dtype=np.int32)
+    np.testing.assert_array_equal(outlines.paint_over((9, 8), values), expected)
+
+
+def test_paint_over_does_not_go_through_all_objects_for_each(monkeypatch):
+    outlines = Outlines.from_rings([[SQUARE, HOLE]] * 50)
+    monkeypatch.setattr(Outlines, "select", lambda *_: pytest.fail("goes through all objects"))
+    assert np.count_nonzero(outlines.paint_over((6, 7), np.ones(50, np.int32))) == 12
+
+
 def test_paint_over_lets_the_later_object_win():
     squares = [[[(x, 1), (x + 4, 1), (x + 4, 5), (x, 5)]] for x in (1, 3, -2)]
     image = Outlines.from_rings(squares).paint_over((6, 7), np.array([5, 8, 9], np.int32))

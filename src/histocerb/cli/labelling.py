@@ -54,7 +54,7 @@ def labelled(
     from histocerb.data.convert import convert as add
     from histocerb.data.manifest import MANIFEST
     from histocerb.data.rounds import refuse_loss, source_of
-    from histocerb.data.sources.labelled import Correction, untouched
+    from histocerb.data.sources.labelled import Correction, untouched, without_patient
     from histocerb.data.sources.labelled import labelled as read
 
     day = date or datetime.date.today().isoformat()
@@ -68,6 +68,8 @@ def labelled(
     left_out = untouched(places)
     for name in left_out:
         say(f"{name}: left out, nobody has saved it since it was written")
+    if alone := without_patient(places):
+        say(f"{', '.join(alone)}: each counts as a patient, since segment was given no column patient")
     say(f"{len(entries)} regions of round {round} in {store.path}")
 
 

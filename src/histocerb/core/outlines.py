@@ -109,14 +109,16 @@ class Outlines:
         """
         image = np.zeros(shape, np.int32)
         for n in range(len(self)):
-            points = self.points[slice(*self.ring_offsets[self.object_offsets[n : n + 2]])]
+            first, last = self.object_offsets[n : n + 2]
+            rings = self.ring_offsets[first : last + 1]
+            points = self.points[rings[0] : rings[-1]]
             if not len(points):
                 continue
             corners = np.stack([np.floor(points.min(axis=0)), np.ceil(points.max(axis=0))])
             (left, top), (right, bottom) = np.clip(corners, 0, shape[::-1]).astype(int).tolist()
             if left >= right or top >= bottom:
                 continue
-            alone = self.select([n]).transform(1.0, (-left, -top))
+            alone = Outlines(points - (left, top), rings - rings[0], np.array([0, last - first]))
             inside = alone.paint((bottom - top, right - left), np.ones(1, np.int32)) != 0
             image[top:bottom, left:right][inside] = values[n]
         return image

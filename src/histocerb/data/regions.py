@@ -34,7 +34,7 @@ from histocerb.core.proposal import Proposal
 from histocerb.core.qupath import write_features
 from histocerb.core.tasks import TaskSpec
 from histocerb.core.wkb import decode_polygons, encode_polygons
-from histocerb.data.sources.images import stem_in_table
+from histocerb.data.sources.images import named_patient, stem_in_table
 from histocerb.slides.reader import Slide
 
 REGIONS_FILE = "regions.json"
@@ -50,6 +50,7 @@ class Origin:
         model: name of the model whose objects are corrected.
         model_sha256: of its weights.
         spec: its tasks.
+        patient: whose slide it is, "" where nothing says it.
     """
 
     slide: Slide
@@ -57,6 +58,7 @@ class Origin:
     model: str
     model_sha256: str
     spec: TaskSpec
+    patient: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class SavedRegion:
         tasks: names of the tasks of objects that the model looks for: the GeoJSON is complete for them.
         score, reasons: as in `core.proposal.Proposal`.
         geojson_sha256: of the GeoJSON as it was written; another one shows that somebody saved it since.
+        patient: as in `Origin`; files of earlier versions do not have it.
     """
 
     name: str
@@ -89,6 +92,7 @@ class SavedRegion:
     score: float
     reasons: tuple[str, ...]
     geojson_sha256: str
+    patient: str = ""
 
     def png(self, folder: Path) -> Path:
         """Its image."""
@@ -148,7 +152,7 @@ def read_regions(folder: Path) -> list[SavedRegion]:
     path = folder / REGIONS_FILE
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
-        regions = [SavedRegion(**_with_tuples(row)) for row in rows]
+        regions = [SavedRegion(**_fields(row)) for row in rows]
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise DataError(
             f"{path}: expected the regions that histocerb data regions wrote, found {error}; "
@@ -162,8 +166,10 @@ def checksum(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _with_tuples(row: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
+def _fields(row: dict[str, Any]) -> dict[str, Any]:
+    """Values for `SavedRegion`; the patient may be written by hand."""
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
+    return values | {"patient": named_patient(row)}
 
 
 def _name(origin: Origin, region: Region) -> str:
@@ -192,6 +198,7 @@ def _write_region(out: Path, name: str, origin: Origin, proposal: Proposal, obje
         score=proposal.score,
         reasons=proposal.reasons,
         geojson_sha256=checksum(content),
+        patient=origin.patient,
     )
     _write_whole(saved.png(out), _png(origin.slide.read(region, origin.working_mpp)))
     _write_whole(saved.geojson(out), content)

@@ -12,9 +12,13 @@ from histocerb.analysis.tissue import read_tissue
 from histocerb.core.errors import OutputError, UsageError
 from histocerb.core.geometry import Region
 from histocerb.data.regions import Origin, SavedRegion, write_regions
+from histocerb.inference.cohort.results import read_columns
 from histocerb.inference.manifest import Manifest, Status, read_manifest, tasks_of
 from histocerb.inference.tables import OBJECTS_FILE, TISSUE_FILE
 from histocerb.slides.reader import Slide, open_slide
+
+_PATIENT = "patient"
+"""Column of a table of slides, carried along into the result, that says whose slide it is."""
 
 
 def cut_regions(
@@ -55,7 +59,8 @@ def cut_regions(
 
     opened = _same_slide(manifest, slide)
     try:
-        origin = Origin(opened, scale.working_mpp, model["name"], model["sha256"], spec)
+        patient = read_columns(result).get(_PATIENT, "").strip()
+        origin = Origin(opened, scale.working_mpp, model["name"], model["sha256"], spec, patient)
         return write_regions(out, origin, proposals, objects_on)
     finally:
         opened.close()

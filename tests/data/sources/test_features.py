@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from histocerb.core.errors import DataError
 from histocerb.core.geometry import Region
 from histocerb.core.outlines import Outlines
-from histocerb.data.sources.features import read_features
+from histocerb.data.sources.features import corners, read_features
 
 SQUARE = [[0, 0], [8, 0], [8, 8], [0, 8], [0, 0]]
 HOLE = [[2, 2], [4, 2], [4, 4], [2, 4], [2, 2]]
@@ -36,7 +36,7 @@ def read(tmp_path, content):
 def test_what_features_come_in(tmp_path, wrap):
     (found,) = read(tmp_path, wrap(feature([SQUARE], classification={"name": "Tumor"})))
     assert found.class_name == "Tumor"
-    assert found.bounds() == found.rectangle() == Region(0, 0, 8, 8)
+    assert found.rectangle() == Region(0, 0, 8, 8)
 
 
 def test_names_of_classes(tmp_path):
@@ -55,7 +55,14 @@ def test_names_of_classes(tmp_path):
 
 def test_the_nucleus_of_a_cell_counts(tmp_path):
     cell = feature([SQUARE]) | {"nucleusGeometry": {"type": "Polygon", "coordinates": [HOLE]}}
-    assert read(tmp_path, [cell])[0].bounds() == Region(2, 2, 2, 2)
+    assert read(tmp_path, [cell])[0].rectangle() == Region(2, 2, 2, 2)
+
+
+def test_corners_are_those_of_whole_pixels_around_all_parts(tmp_path):
+    triangle = [[-1.5, 0.2], [7.1, 3], [4, 9.9]]
+    found = read(tmp_path, [feature([triangle]), feature([[HOLE], [triangle]], "MultiPolygon")])
+    assert corners(found).tolist() == [[-2, 0, 8, 10]] * 2
+    assert corners([]).shape == (0, 4)
 
 
 def test_shapes_that_are_no_rectangle(tmp_path):

@@ -5,9 +5,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import tifffile
+from PIL import Image
 
 from histocerb.core.errors import DataError, UsageError
+from histocerb.data.sources import geojson
 from histocerb.data.sources.entry import ReadOptions
+from histocerb.data.sources.features import corners
 from histocerb.data.sources.geojson import DATA_SET
 from histocerb.data.validate import validate
 
@@ -103,6 +107,74 @@ def test_rectangles_become_samples(tmp_path):
     assert np.argwhere(second.objects["nuclei"].ids).max(axis=0).tolist() == [3, 19]
     for sample in (first, second):
         validate(sample)
+
+
+def test_objects_of_rectangles_are_those_of_the_whole(tmp_path):
+    """Pixel by pixel, whichever objects were near enough to be painted."""
+    rng = np.random.default_rng(5)
+    drawn = [
+        feature(name, (rng.uniform(-4, 64, 2) + rng.uniform(0, 9, (5, 2))).tolist())
+        for name in rng.choice(["plasma", "epithelial", "gland"], 120)
+    ]
+    (whole,) = (entry.load() for entry in read(write(tmp_path / "whole", *drawn)))
+    boxes = [(x, y) for x in range(0, 60, 15) for y in range(0, 40, 10)]
+    regions = [feature("region", box(x, y, 15, 10)) for x, y in boxes]
+    entries = read(write(tmp_path / "cut", *drawn, *regions))
+    assert len(entries) == len(boxes)
+    for sample in (entry.load() for entry in entries):
+        x, y = (int(text[1:]) for text in sample.name.split("-")[1:])
+        for task, labels in sample.objects.items():
+            expected = whole.objects[task].ids[y : y + 10, x : x + 15]
+            pairs = np.unique(np.stack([labels.ids.ravel(), expected.ravel()]), axis=1).T
+            assert len(pairs) == len(np.unique(expected)) == len(np.unique(labels.ids))
+            known = whole.objects[task].classes
+            assert labels.classes == {int(ours): known[theirs] for ours, theirs in pairs.tolist() if ours}
+        for task in set(whole.objects) - set(sample.objects):
+            assert not whole.objects[task].ids[y : y + 10, x : x + 15].any()
+
+
+def test_a_file_is_measured_once_for_all_of_its_rectangles(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(geojson, "corners", lambda found: calls.append(len(found)) or corners(found))
+    regions = [feature("region", box(x, 0, 10, 10)) for x in range(0, 60, 10)]
+    for entry in read(write(tmp_path, feature("gland", box(0, 4, 60, 4)), *regions)):
+        assert np.count_nonzero(entry.load().objects["gland"].ids) == 40
+    assert calls == [7]
+
+
+def test_bounds_that_only_touch_a_rectangle_are_not_in_it(tmp_path):
+    folder = write(
+        tmp_path,
+        feature("gland", box(0, 0, 10, 10)),
+        feature("lumen", box(9.9, 9.9, 5, 5)),
+        feature("region", box(10, 10, 10, 10)),
+    )
+    assert list(read(folder)[0].load().objects) == ["lumen"]
+
+
+@pytest.mark.parametrize("ending", [".webp", ".jp2", ".btf", ".tf8", ".qptiff"])
+def test_images_of_all_formats_that_slides_have(tmp_path, ending):
+    folder = write(tmp_path, feature("gland", box(4, 4, 10, 4)))
+    pixels = cv2.cvtColor(cv2.imread(str(folder / "a.png")), cv2.COLOR_BGR2RGB)
+    (folder / "a.png").unlink()
+    if ending in (".webp", ".jp2"):
+        Image.fromarray(pixels).save(folder / f"a{ending}", lossless=True)
+    else:
+        tifffile.imwrite(folder / f"a{ending}", pixels, photometric="rgb")
+    sample = read(folder)[0].load()
+    np.testing.assert_array_equal(sample.image, pixels)
+    assert np.count_nonzero(sample.objects["gland"].ids) == 40
+
+
+def test_patients_of_images(tmp_path):
+    folder = write(tmp_path, feature("gland", box(4, 4, 10, 4)))
+    write(folder, feature("gland", box(4, 4, 10, 4)), stem="b.c", image="b.c.png")
+    (folder / "patients.csv").write_text("stem,patient\na.png,P1\nb.c,P1\n")
+    entries = read(folder)
+    assert [(e.name, e.recipe, e.load().patient) for e in entries] == [("a", "P1", "P1"), ("b.c", "P1", "P1")]
+    (folder / "patients.csv").write_text("stem,patient\na,P1\n")
+    with pytest.raises(DataError, match=r"patients\.csv: expected a row per image, found none of b\.c"):
+        read(folder)
 
 
 def test_a_task_that_was_looked_for_in_vain(tmp_path):

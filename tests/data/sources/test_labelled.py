@@ -7,7 +7,7 @@ from PIL import Image
 
 from histocerb.core.errors import DataError, UsageError
 from histocerb.core.samples import Provenance
-from histocerb.data.sources.labelled import Correction, labelled, untouched
+from histocerb.data.sources.labelled import Correction, labelled, untouched, without_patient
 from histocerb.data.validate import validate
 
 BY_ME = Correction(3, "A. N.", "2026-11-20")
@@ -31,7 +31,7 @@ FEATURES = [
 ]
 
 
-def make(folder, name="case-x0-y0", features=FEATURES, slide=r"C:\slides\case.svs", size=(40, 30)):
+def make(folder, name="case-x0-y0", features=FEATURES, slide=r"C:\slides\case.svs", size=(40, 30), **more):
     """A region of 40 x 30 px, cut at 0.5 um from a slide of 0.25 um, as it is after its correction."""
     folder.mkdir(exist_ok=True)
     path = folder / "regions.json"
@@ -40,7 +40,7 @@ def make(folder, name="case-x0-y0", features=FEATURES, slide=r"C:\slides\case.sv
     row |= {"name": name, "slide": slide, "slide_mpp": 0.25, "mpp": 0.5}
     row |= {"model": "default", "model_sha256": "ab", "tasks": ["gland", "lumen", "nuclei"]}
     row |= {"score": 0.4, "reasons": ["so"], "geojson_sha256": hashlib.sha256(b"as it was").hexdigest()}
-    path.write_text(json.dumps([*rows, row]))
+    path.write_text(json.dumps([*rows, row | more]))
     Image.fromarray(np.full((size[1], size[0], 3), 99, np.uint8)).save(folder / f"{name}.png")
     (folder / f"{name}.geojson").write_text(
         json.dumps({"type": "FeatureCollection", "features": features}), encoding="utf-8"
@@ -85,6 +85,21 @@ def test_only_the_tasks_that_were_corrected(tmp_path):
 
 def test_patients_of_tcga(tmp_path):
     assert load(make(tmp_path / "a", slide="x/TCGA-AB-12cd-01Z-00.svs")).patient == "TCGA-AB-12CD"
+
+
+@pytest.mark.parametrize(("patient", "expected"), [("P1 ", "P1"), (0, "0"), ("", "case"), (None, "case")])
+def test_patients_are_those_of_the_regions(tmp_path, patient, expected):
+    folder = make(tmp_path / "a", patient=patient)
+    assert load(folder).patient == expected
+    assert without_patient([folder]) == (["case"] if expected == "case" else [])
+
+
+def test_slides_that_count_as_a_patient(tmp_path):
+    folder = make(make(tmp_path / "a", "b-1", slide="b.svs"), "a-1", slide="a.svs")
+    make(make(folder, "a-2", slide="a.svs"), "c-1", slide="c.svs", patient="P1")
+    make(make(folder, "d-1", slide="d.svs"), "t-1", slide="TCGA-AB-12cd-01Z-00.svs")
+    (folder / "d-1.geojson").write_bytes(b"as it was")
+    assert without_patient([folder]) == ["a", "b"]
 
 
 def test_what_nobody_saved_is_left_out(tmp_path):

@@ -135,6 +135,18 @@ def test_rectangles_of_data_regions(folder):
     assert entry.load().image.shape == (9, 100, 3)
 
 
+def test_patients_are_those_of_rectangles_then_those_of_the_slide(folder):
+    rows = [{"name": name, "x": 0, "y": 0, "width": 9, "height": 9} for name in "ab"]
+    change(folder, "regions.json", [rows[0] | {"patient": "P1"}, rows[1] | {"patient": ""}])
+    assert [entry.load().patient for entry in read(folder)] == ["P1", "TCGA-A6-2671"]
+    change(folder, "columns.json", {"patient": "P2", "grade": "3"})
+    assert [entry.load().patient for entry in read(folder)] == ["P1", "P2"]
+    change(folder, "columns.json", {"grade": "3"})
+    entries = read(folder)
+    assert [entry.load().patient for entry in entries] == ["P1", "TCGA-A6-2671"]
+    assert [entry.recipe for entry in entries] == ["P1", "TCGA-A6-2671"]
+
+
 def test_another_slide_of_that_name(folder):
     slide = folder.parent / "slides" / "TCGA-A6-2671-01Z.png"
     cv2.imwrite(str(slide), np.zeros((100, 200, 3), np.uint8))

@@ -32,13 +32,6 @@ class Feature:
     class_name: str
     polygons: tuple[Polygon, ...]
 
-    def bounds(self) -> Region:
-        """The smallest rectangle of whole pixels around it."""
-        points = np.concatenate([polygon[0] for polygon in self.polygons])
-        left, top = np.floor(points.min(axis=0)).astype(int).tolist()
-        right, bottom = np.ceil(points.max(axis=0)).astype(int).tolist()
-        return Region(left, top, right - left, bottom - top)
-
     def rectangle(self) -> Region | None:
         """The rectangle that it is, rounded to whole pixels; None for any other shape."""
         exterior = self.polygons[0][0]
@@ -72,6 +65,14 @@ def read_features(path: Path) -> list[Feature]:
         raise DataError(f"{path}: expected GeoJSON features, found other JSON; export it from QuPath again")
     features = (_feature(number, found, path) for number, found in enumerate(content))
     return [feature for feature in features if feature.polygons]
+
+
+def corners(features: Sequence[Feature]) -> Float:
+    """Left, top, right and bottom of the smallest rectangle of whole pixels around each: N x 4."""
+    parts = ([polygon[0] for polygon in feature.polygons] for feature in features)
+    points = [np.concatenate(exteriors) for exteriors in parts]
+    rows = [(*np.floor(found.min(axis=0)), *np.ceil(found.max(axis=0))) for found in points]
+    return np.array(rows, np.float64).reshape(-1, 4)
 
 
 def _feature(number: int, found: dict[str, Any], path: Path) -> Feature:

@@ -71,6 +71,12 @@ def stem_in_table(cell: str) -> str:
     return PurePosixPath(cell.strip().strip('"').replace("\\", "/")).stem
 
 
+def stem_among(cell: str, names: Collection[str]) -> str:
+    """One of the names, which may have dots of their own, from a cell with or without folders and ending."""
+    name = PurePosixPath(cell.replace("\\", "/")).name
+    return name if name in names else stem_in_table(cell)
+
+
 def tcga_patient(text: str) -> str | None:
     """The case that a TCGA barcode in a name is of, `TCGA-XX-XXXX`; None where there is no barcode.
 
@@ -78,6 +84,12 @@ def tcga_patient(text: str) -> str | None:
     """
     found = _TCGA.search(text)
     return found.group().upper() if found else None
+
+
+def named_patient(row: Any) -> str:
+    """What a row of a JSON file calls the patient, as text; "" where it names none."""
+    named = row.get("patient") if isinstance(row, Mapping) else None
+    return "" if named is None else str(named).strip()
 
 
 def read_rgb(path: Path) -> npt.NDArray[np.uint8]:

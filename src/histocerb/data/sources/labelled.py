@@ -5,12 +5,14 @@ region is left out; whoever agrees with the model saves the file from QuPath as 
 ours; the word for an object alone (`nucleus`, `lumen`) leaves its class open. Objects are cut at the border
 of the image, and where those of a task overlap, the later one in the file wins. A sample is annotated for all
 tasks that the model looks for, also for those without an object there, or for the tasks that were corrected.
+Where `regions.json` names no patient every slide counts as one, apart from TCGA's; a name is the same patient
+in whatever source it stands.
 """
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -65,21 +67,18 @@ def labelled(folders: Sequence[Path], correction: Correction) -> list[Entry]:
             saved.
     """
     entries: dict[str, Entry] = {}
-    for folder in folders:
-        for region in read_regions(folder):
-            if _is_untouched(folder, region):
-                continue
-            if region.name in entries:
-                raise DataError(
-                    f"{folder}: expected regions that differ, found {region.name} in another folder too; "
-                    "leave one of the folders out"
-                )
-            entries[region.name] = Entry(
-                name=region.name,
-                files=(region.png(folder), region.geojson(folder)),
-                load=partial(_load, folder, region, correction),
-                recipe=repr((region, correction)),
+    for folder, region in _saved(folders):
+        if region.name in entries:
+            raise DataError(
+                f"{folder}: expected regions that differ, found {region.name} in another folder too; "
+                "leave one of the folders out"
             )
+        entries[region.name] = Entry(
+            name=region.name,
+            files=(region.png(folder), region.geojson(folder)),
+            load=partial(_load, folder, region, correction),
+            recipe=repr((region, correction)),
+        )
     if not entries:
         raise DataError(
             f"{folders[0]}: expected corrected regions, found none that was saved since histocerb wrote it; "
@@ -93,6 +92,20 @@ def untouched(folders: Sequence[Path]) -> list[str]:
     return [
         region.name for folder in folders for region in read_regions(folder) if _is_untouched(folder, region)
     ]
+
+
+def without_patient(folders: Sequence[Path]) -> list[str]:
+    """Names of the slides that count as a patient of their own: nothing says whose they are."""
+    slides = {stem_in_table(region.slide) for _, region in _saved(folders) if not region.patient}
+    return sorted(slide for slide in slides if tcga_patient(slide) is None)
+
+
+def _saved(folders: Sequence[Path]) -> Iterator[tuple[Path, SavedRegion]]:
+    """The regions that somebody saved, with their folder."""
+    for folder in folders:
+        for region in read_regions(folder):
+            if not _is_untouched(folder, region):
+                yield folder, region
 
 
 def _is_untouched(folder: Path, region: SavedRegion) -> bool:
@@ -122,7 +135,7 @@ def _load(folder: Path, region: SavedRegion, correction: Correction) -> Sample:
         region.mpp,
         {task: features_within(found.get(task, []), bounds) for task in correction.tasks or region.tasks},
         source=source_of(correction.round),
-        patient=tcga_patient(stem) or stem,
+        patient=region.patient or tcga_patient(stem) or stem,
         name=region.name,
         provenance=Provenance(
             correction.round,

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
@@ -33,14 +33,14 @@ from histocerb.data.sources.images import (
     read_rgb,
     read_table,
     same_size,
-    stem_in_table,
+    stem_among,
     subfolder,
     tcga_patient,
 )
+from histocerb.data.sources.patients import PATIENTS_FILE, read_patients
 
 NAME = "folder"
 _TABLE = "classes.csv"
-_PATIENTS = "patients.csv"
 _LABEL_ENDINGS = (".png", ".bmp", ".tif", ".tiff", ".npy")
 
 
@@ -64,14 +64,12 @@ def plain(folder: Path, options: ReadOptions) -> list[Entry]:
     classes = _classes(table, names, known, options) if table.exists() else {}
     if unknown := sorted(set(classes) - set(names)):
         raise DataError(f"{table}: expected names of images, found {unknown[0]}; complete {folder}")
-    whose = folder / _PATIENTS
-    patients = _patients(whose, names) if whose.exists() else {name: _own_patient(name) for name in names}
+    patients = read_patients(folder, names)
     entries = []
     for name in names:
-        tables = ([table] if name in classes else []) + ([whose] if whose.exists() else [])
-        load = partial(
-            _load, images[name], labels[name], mpp, task.name, classes.get(name, {}), patients[name]
-        )
+        tables = ([table] if name in classes else []) + ([folder / PATIENTS_FILE] if patients else [])
+        patient = patients.get(name) or _own_patient(name)
+        load = partial(_load, images[name], labels[name], mpp, task.name, classes.get(name, {}), patient)
         entries.append(Entry(name, (images[name], labels[name], *tables), load))
     return entries
 
@@ -80,39 +78,19 @@ def _own_patient(name: str) -> str:
     return tcga_patient(name) or f"{NAME}-{name}"
 
 
-def _patients(path: Path, names: Sequence[str]) -> dict[str, str]:
-    """Patient of every image."""
-    found: dict[str, str] = {}
-    for row in read_table(path, "stem", "patient"):
-        stem = _stem(row["stem"], names)
-        if not row["patient"] or found.setdefault(stem, row["patient"]) != row["patient"]:
-            what = "none" if not row["patient"] else f"{found[stem]} and {row['patient']}"
-            raise DataError(f"{path}: expected one patient of {stem}, found {what}; correct it")
-    if odd := sorted(set(found) ^ set(names)):
-        what = f"none of {odd[0]}" if odd[0] in names else f"one of {odd[0]}, which is no image"
-        raise DataError(f"{path}: expected a row per image, found {what}; correct it")
-    return found
-
-
 def _classes(
     path: Path, names: Sequence[str], table: Mapping[str, str | None], options: ReadOptions
 ) -> dict[str, dict[int, str | None]]:
     """Class per id and image."""
     found: dict[str, dict[int, str | None]] = defaultdict(dict)
     for row in read_table(path, "stem", "id", "class"):
-        stem, text = _stem(row["stem"], names), row["id"]
+        stem, text = stem_among(row["stem"], names), row["id"]
         number = int(text) if text.isdecimal() else 0
         if number < 1 or number in found[stem]:
             what = f"{text} of {stem} twice" if number in found[stem] else repr(text)
             raise DataError(f"{path}: expected one row per id from 1, found {what}; correct it")
         found[stem][number] = mapped(row["class"], table, path, drop_unmapped=options.drop_unmapped)
     return dict(found)
-
-
-def _stem(cell: str, names: Sequence[str]) -> str:
-    """Name of an image, which may have dots of its own, from a cell with or without folders and ending."""
-    name = PurePosixPath(cell.replace("\\", "/")).name
-    return name if name in names else stem_in_table(cell)
 
 
 def _load(
@@ -146,5 +124,5 @@ DATA_SET = DataSet(
     licence="",
     read=plain,
     takes=("drop_unmapped", "mpp", "classes", "task"),
-    note=f"Without {_PATIENTS} (stem, patient) each image counts as a patient, apart from TCGA's.",
+    note=f"Without {PATIENTS_FILE} (stem, patient) each image counts as a patient, apart from TCGA's.",
 )

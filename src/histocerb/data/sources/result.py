@@ -5,10 +5,13 @@ Layout, as written; the rectangles lie beside the objects of their slide::
     OUT/<slide>/manifest.json       with the path, fingerprint and resolution of the slide
     OUT/<slide>/objects.parquet     outlines in level-0 pixels
     OUT/<slide>/regions.json        [{"name": "r1", "x": 0, "y": 0, "width": 2000, "height": 2000}, ...]
+    OUT/<slide>/columns.json        where the table of slides had more columns: {"patient": "P1", ...}
 
 `histocerb data regions` writes such rectangles, or they are written by hand. They are rounded to whole
 pixels; those of another slide (`"slide": "path"`) are passed over. OUT or the folder of one slide may be
-given; slides without rectangles are left out.
+given; slides without rectangles are left out. The patient is that of the rectangle (`"patient": "P1"`), else
+that of the slide's columns, the same in whatever source the name stands; without one every slide counts as a
+patient, apart from TCGA's.
 
 The labels are what the model found, not what a person saw: they are good to look at, to train a smaller model
 on, or as a beginning for corrections. All tasks of the model count as annotated.
@@ -33,12 +36,13 @@ from histocerb.core.tasks import CERBERUS, Task
 from histocerb.core.wkb import decode_polygons
 from histocerb.data.class_names import mapped, own_names
 from histocerb.data.sources.entry import DataSet, Entry, ReadOptions
-from histocerb.data.sources.images import stem_in_table, tcga_patient
+from histocerb.data.sources.images import named_patient, stem_in_table, tcga_patient
 from histocerb.data.sources.outlined import cut, objects_within
 from histocerb.slides.reader import Slide, open_slide
 
 NAME = "result"
 _MANIFEST, _OBJECTS, _REGIONS = "manifest.json", "objects.parquet", "regions.json"
+_CARRIED = "columns.json"
 _DONE = "done"
 _COLUMNS = ["kind", "class", "geometry"]
 _BBOX = ("xmin", "ymin", "xmax", "ymax")
@@ -59,14 +63,17 @@ def result(folder: Path, options: ReadOptions) -> list[Entry]:
         slide = _slide(manifest, found)
         bounds = Region(0, 0, slide.width_px, slide.height_px)
         slide.close()
-        for label, region in _regions(found / _REGIONS, bounds, slide.path):
+        whose = _patient(found, slide.path)
+        for label, region, named in _regions(found / _REGIONS, bounds, slide.path):
             name = f"{found.name}-{label}"
             if name in entries:
                 raise DataError(
                     f"{found / _REGIONS}: expected names to differ, found {label} twice; rename one"
                 )
             files = (Path(slide.path), *(found / file for file in (_OBJECTS, _MANIFEST, _REGIONS)))
-            entries[name] = Entry(name, files, partial(_load, name, found, region, options))
+            patient = named or whose
+            load = partial(_load, name, found, region, options, patient)
+            entries[name] = Entry(name, files, load, recipe=patient)
     return [entries[name] for name in sorted(entries)]
 
 
@@ -118,17 +125,27 @@ def _slide(manifest: Any, folder: Path) -> Slide:
     return slide
 
 
-def _regions(path: Path, bounds: Region, slide: str) -> list[tuple[str, Region]]:
-    """Name and place of the rectangles on that slide, rounded to whole pixels."""
+def _patient(folder: Path, slide: str) -> str:
+    """Whose a slide is, as its columns say; else as its name does."""
+    path, stem = folder / _CARRIED, Path(slide).stem
+    named = named_patient(_json(path)) if path.is_file() else ""
+    return named or tcga_patient(stem) or stem
+
+
+def _regions(path: Path, bounds: Region, slide: str) -> list[tuple[str, Region, str]]:
+    """Name, place and patient ("" for none) of the rectangles on that slide, rounded to whole pixels."""
     content = _json(path)
     try:
         here = [row for row in content if stem_in_table(str(row.get("slide", slide))) == stem_in_table(slide)]
-        found = [(str(row["name"]), _rounded(*(float(row[side]) for side in _SIDES))) for row in here]
+        found = [
+            (str(row["name"]), _rounded(*(float(row[side]) for side in _SIDES)), named_patient(row))
+            for row in here
+        ]
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise DataError(
             f"{path}: expected a list of name, {', '.join(_SIDES)}, found {error!r}; correct it"
         ) from error
-    for name, region in found:
+    for name, region, _ in found:
         if region.is_empty or not bounds.grow(_ROUNDING_PX).contains(region):
             raise DataError(
                 f"{path}: expected rectangles within {bounds.width} x {bounds.height} pixels, "
@@ -136,7 +153,7 @@ def _regions(path: Path, bounds: Region, slide: str) -> list[tuple[str, Region]]
             )
     if not found:
         raise DataError(f"{path}: expected rectangles on {slide}, found none; delete the file or add some")
-    return [(name, region.intersect(bounds)) for name, region in found]
+    return [(name, region.intersect(bounds), patient) for name, region, patient in found]
 
 
 def _rounded(x: float, y: float, width: float, height: float) -> Region:
@@ -144,20 +161,19 @@ def _rounded(x: float, y: float, width: float, height: float) -> Region:
     return Region(left, top, round(x + width) - left, round(y + height) - top)
 
 
-def _load(name: str, folder: Path, region: Region, options: ReadOptions) -> Sample:
+def _load(name: str, folder: Path, region: Region, options: ReadOptions, patient: str) -> Sample:
     manifest = _json(folder / _MANIFEST)
     slide = _slide(manifest, folder)
     image = cut(slide, region)
     path = folder / _OBJECTS
     rows = _rows(path, region)
     found = [task for task in CERBERUS.objects if task.kind in manifest.get("counts", {})]
-    stem = Path(slide.path).stem
     return Sample(
         image,
         slide.mpp,
         {task.name: _labels(rows, task, region, path, options) for task in found},
         source=NAME,
-        patient=tcga_patient(stem) or stem,
+        patient=patient,
         name=name,
     )
 
@@ -199,5 +215,6 @@ DATA_SET = DataSet(
     licence="",
     read=result,
     takes=("drop_unmapped", "classes"),
-    note="The labels are what a model found, not what a person saw.",
+    note="The labels are what a model found, not what a person saw. Without a column patient in the table of "
+    "slides each slide counts as a patient, apart from TCGA's.",
 )
