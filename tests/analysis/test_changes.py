@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -53,6 +54,46 @@ def test_partners_are_the_matches_of_the_metrics(seed, scale):
     wanted[found.truth[same]] = found.pred[same]
     assert own.tolist() == wanted.tolist()
     assert all(own[n] == m for m, n in enumerate(other) if n != NO_PARTNER)
+
+
+@pytest.mark.parametrize("slide_mpp", [0.2265, 0.23, 0.26, 0.46, 1.0])
+def test_working_pixels_need_not_be_whole_pixels_of_the_slide(slide_mpp):
+    truth, pred = blobs(3), np.roll(blobs(3), (1, 2), axis=(0, 1))
+    found = match(truth, pred)
+    assert ((found.iou > 0.4) & (found.iou < 0.6)).any()
+    pairs = np.stack([found.truth, found.pred], axis=1)
+    first, second = (
+        outlines_of(image).transform(1, (40_001, 60_003)).transform(0.5 / slide_mpp)
+        for image in (truth, pred)
+    )
+    np.testing.assert_allclose(ious(first, second, pairs), found.iou, atol=2e-9)
+    itself = np.stack([np.arange(len(first))] * 2, axis=1)
+    assert (ious(first, first, itself) == 1).all()
+
+
+def test_half_is_half_whatever_the_pixel():
+    whole = Outlines.from_rings([[[[7, 5], [11, 5], [11, 9], [7, 9]]]])
+    half = Outlines.from_rings([[[[7, 5], [11, 5], [11, 7], [7, 7]]]])
+    for factor in 0.5 / np.linspace(0.2, 1.1, 200):
+        assert ious(whole.transform(factor), half.transform(factor), np.array([[0, 0]])) == 0.5
+
+
+def test_pixels_of_the_two_may_have_different_sizes():
+    first, second = outlines_of(blobs(4)).transform(0.5 / 0.46), outlines_of(blobs(5))
+    areas = [np.array([area(one.rings(n)) for n in range(len(one))]) for one in (first, second)]
+    pairs = np.argwhere(shapely.intersects(areas[0][:, None], areas[1]))
+    own, other = areas[0][pairs[:, 0]], areas[1][pairs[:, 1]]
+    wanted = shapely.area(own & other) / shapely.area(own | other)
+    assert wanted.max() > 0.2
+    np.testing.assert_allclose(ious(first, second, pairs), wanted, atol=2e-9)
+
+
+def area(rings):
+    """What lies within an odd number of rings."""
+    found = shapely.Polygon()
+    for ring in rings:
+        found = shapely.symmetric_difference(found, shapely.make_valid(shapely.Polygon(ring)))
+    return found
 
 
 def test_slanted_outlines_are_close():

@@ -100,3 +100,33 @@ def test_report_of_a_cohort_and_of_a_slide(cohort, tmp_path, capsys):
     (out / NAME / "report.html").unlink()
     assert main(["report", str(out / NAME)]) == 0
     assert (out / NAME / "report.html").exists()
+
+
+def test_a_slide_without_a_report_takes_no_other_down(cohort, tmp_path, capsys):
+    out = Path(shutil.copytree(cohort, tmp_path / "trial"))
+    Image.new("RGB", (30, 20)).save(out / NAME / "overview.png")
+    for name in ("a", "b", "c", "d"):
+        shutil.copytree(out / NAME, out / name)
+    (out / "a" / "overview.png").unlink()
+    (out / "b" / "overview.png").write_bytes((out / "b" / "overview.png").read_bytes()[:40])
+    (out / "c" / "objects.parquet").write_bytes(b"PAR1")
+    (out / "d" / "report.html").mkdir()
+    assert main(["report", str(out)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert (
+        lines[0]
+        == "a: failed: expected a file overview.png of its own, found none; run histocerb segment again"
+    )
+    assert lines[1].startswith(
+        "b: failed: expected a picture of the slide, found a damaged file overview.png ("
+    )
+    assert lines[2].startswith(
+        "c: failed: expected a table of objects, found a damaged file objects.parquet ("
+    )
+    assert lines[3].startswith("d: failed: expected to write report.html, found: ")
+    assert lines[4:] == [str(out / NAME / "report.html"), str(out / "report.html")]
+    page = (out / "report.html").read_text("utf-8")
+    assert "7 slides, 1 done, 5 failed" in page
+    assert "failed: expected a file overview.png of its own, found none" in page
+    assert main(["report", str(out / "b")]) == 1
+    assert not (out / "b" / "report.html").exists()

@@ -2,13 +2,15 @@ import re
 import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
-from drawn import nuclei
+from drawn import nuclei, unsure_nuclei, write_result
 from PIL import Image
 from served import NAME
 
+from histocerb.core.errors import OutputError
 from histocerb.inference.manifest import read_manifest, write_manifest
 from histocerb.web.charts import histogram, stacked
 from histocerb.web.report import write_cohort_report, write_slide_report
@@ -56,6 +58,44 @@ def test_cohort_report_links_to_slides_and_names_failures(pictured):
     assert links == [f"{NAME}/report.html"]
     assert "3 slides, 1 done, 1 failed" in text
     assert "empty file; copy it again" in text
+
+
+def test_links_lead_to_folders_whatever_their_names(pictured):
+    names = ("50%25 #1?", "case #2", "ä&b")
+    for name in names:
+        shutil.copytree(pictured.root / NAME, pictured.root / name)
+    text = write_cohort_report(pictured, SlideShelf()).read_text(encoding="utf-8")
+    links = [urlsplit(address) for address in Page(text).asked if not address.startswith("data:")]
+    assert {unquote(link.path) for link in links} == {f"{name}/report.html" for name in (NAME, *names)}
+    assert not any(link.query or link.fragment for link in links)
+
+
+def test_objects_without_a_class_have_a_line_where_there_are_any(pictured, slide_file, tmp_path):
+    folder = write_result(tmp_path / "unsure" / NAME, slide_file, found_nuclei=unsure_nuclei())
+    shutil.copy(pictured.root / NAME / "overview.png", folder)
+    text = write_slide_report(open_cohort(folder.parent), NAME, SlideShelf()).read_text(encoding="utf-8")
+    figures = [int(n.replace(",", "")) for n in re.findall(r"<td>nucleus</td><td>([\d,]+)</td>", text)]
+    count = (unsure_nuclei().codes < 0).sum()
+    assert len(figures) == 7
+    assert sum(figures) == len(nuclei().codes)
+    assert re.search(rf"unclassified</th><td>nucleus</td><td>{count}</td>", text)
+    assert f"unclassified: {count}, median" in text
+    without = write_slide_report(pictured, NAME, SlideShelf()).read_text(encoding="utf-8")
+    assert "unclassified" not in without
+
+
+@pytest.mark.parametrize("place", ["header", "middle", "whole"])
+def test_a_damaged_overview_is_said(pictured, place):
+    path = pictured.root / NAME / "overview.png"
+    content = path.read_bytes()
+    torn = {
+        "header": content[:20] + b"\xff" + content[21:],
+        "middle": content[: len(content) // 2],
+        "whole": b"",
+    }
+    path.write_bytes(torn[place])
+    with pytest.raises(OutputError, match=r"^expected a picture of the slide, found a damaged file overview"):
+        write_slide_report(pictured, NAME, SlideShelf())
 
 
 def test_names_are_text_and_no_markup(pictured):

@@ -1,4 +1,5 @@
 import type { Cohort, CohortRow, Named } from "../api";
+import { counted } from "../counts";
 import { percent, words } from "../panels/format";
 import * as state from "../state";
 
@@ -8,7 +9,7 @@ export function Plots({ rows, cohort }: { rows: CohortRow[]; cohort: Cohort }) {
   return (
     <div class="plots">
       {typed.map((kind) => (
-        <Bars key={kind.kind} title={`${words(kind.label)} by class`} classes={kind.classes} rows={rows} values={(row) => row.counts?.[kind.kind]} />
+        <Bars key={kind.kind} title={`${words(kind.label)} by class`} classes={counted(kind, ...rows.map((row) => row.counts))} rows={rows} values={(row) => row.counts?.[kind.kind]} />
       ))}
       {cohort.tissue.length > 0 && <Bars title="Tissue by area" classes={cohort.tissue.slice(1)} rows={rows} values={(row) => row.tissue_classes} />}
     </div>

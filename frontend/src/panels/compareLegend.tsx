@@ -2,6 +2,7 @@
 
 import type { Compare } from "../address";
 import type { Counts, Kind } from "../api";
+import { canSwitch, counted } from "../counts";
 import * as state from "../state";
 import { ClassSwitch, KindHead } from "./layers";
 import { whole } from "./format";
@@ -84,9 +85,9 @@ function ClassTable({ kind }: { kind: Kind }) {
         </tr>
       </thead>
       <tbody>
-        {kind.classes.map(({ name, colour }) => (
+        {counted(kind, ...state.results.map(({ totals }) => totals.value)).map(({ name, colour }) => (
           <tr key={name} class={state.isOn(kind.kind, name) ? "" : "off"}>
-            <th scope="row"><ClassSwitch kind={kind.kind} name={name} colour={colour} canSwitch={kind.typed} /></th>
+            <th scope="row"><ClassSwitch kind={kind.kind} name={name} colour={colour} canSwitch={canSwitch(kind, name)} /></th>
             {state.results.map(({ side, totals }) => <td key={side}>{figure(totals.value, kind.kind, name)}</td>)}
             {state.results.map(({ side, inView }) => <td key={side} class="faint">{figure(inView.value, kind.kind, name)}</td>)}
           </tr>

@@ -1,4 +1,5 @@
 import type { Counts, Kind, Slide } from "../api";
+import { canSwitch, counted } from "../counts";
 import * as state from "../state";
 import type { Stage } from "../viewer/stage";
 import { CompareChoice, CompareLegend } from "./compareLegend";
@@ -37,6 +38,7 @@ export function Layers({ slides, stage }: { slides: Slide[]; stage: Stage }) {
 function KindLegend({ kind, slide }: { kind: Kind; slide: Slide }) {
   const on = state.isOn(kind.kind);
   const total = state.totals.value ?? slide.manifest.counts;
+  const classes = counted(kind, total);
   return (
     <section class={`card legend ${on ? "" : "off"}`}>
       <KindHead kind={kind} on={on} />
@@ -53,11 +55,11 @@ function KindLegend({ kind, slide }: { kind: Kind; slide: Slide }) {
           </tr>
         </thead>
         <tbody>
-          {kind.classes.map(({ name, colour }) => (
+          {classes.map(({ name, colour }) => (
             <ClassRow key={name} kind={kind} name={name} colour={colour} total={total} slide={slide} />
           ))}
         </tbody>
-        {kind.classes.length > 1 && <SumRow kind={kind} total={total} slide={slide} />}
+        {classes.length > 1 && <SumRow kind={kind} total={total} slide={slide} />}
       </table>
     </section>
   );
@@ -86,7 +88,7 @@ function ClassRow({ kind, name, colour, total, slide }: RowProps) {
   return (
     <tr class={state.isOn(kind.kind, name) ? "" : "off"}>
       <th scope="row">
-        <ClassSwitch kind={kind.kind} name={name} colour={colour} canSwitch={kind.typed} />
+        <ClassSwitch kind={kind.kind} name={name} colour={colour} canSwitch={canSwitch(kind, name)} />
       </th>
       <Figures count={total[kind.kind]?.[name] ?? 0} seen={state.inView.value?.[kind.kind]?.[name]} slide={slide} />
     </tr>

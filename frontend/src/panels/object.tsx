@@ -1,4 +1,5 @@
 import { slideUrl, type Counts, type ObjectFacts, type Slide } from "../api";
+import { UNCLASSIFIED_COLOUR } from "../counts";
 import { step } from "../keys";
 import { select } from "../select";
 import * as state from "../state";
@@ -118,7 +119,7 @@ function Contents({ contents }: { contents: Counts }) {
             .map(([name, count]) => (
               <>
                 <dt key={name}>
-                  <i class="swatch" style={{ background: state.colours.value.get(`${kind}/${name}`) }} />
+                  <i class="swatch" style={{ background: state.colours.value.get(`${kind}/${name}`) ?? UNCLASSIFIED_COLOUR }} />
                   {words(name)}
                 </dt>
                 <dd>{whole(count)}</dd>

@@ -4,6 +4,7 @@ import { effect, untracked } from "@preact/signals";
 import OpenSeadragon from "openseadragon";
 import { pixelStamp, shownQuery, slideUrl, type Kind, type ObjectFacts, type Slide } from "../api";
 import type { Layers, Place } from "../address";
+import { UNCLASSIFIED_COLOUR } from "../counts";
 import { apply, inverse, scaleOf, type Affine, type Point } from "../view";
 import { choose } from "../select";
 import * as state from "../state";
@@ -254,8 +255,8 @@ export class Stage {
       return [r / 255, g / 255, b / 255, layers.off.includes(key) ? 0 : 1];
     };
     const own = new Map(kind.classes.map((one) => [one.name, one.colour]));
-    const untyped = kind.typed ? "#808080" : kind.classes[0].colour;
-    const known = this.slide.classes.map((name) => shade(`${kind.kind}/${name}`, own.get(name) ?? "#808080"));
+    const untyped = kind.typed ? UNCLASSIFIED_COLOUR : kind.classes[0].colour;
+    const known = this.slide.classes.map((name) => shade(`${kind.kind}/${name}`, own.get(name) ?? UNCLASSIFIED_COLOUR));
     return [shade(kind.kind, untyped), ...known];
   }
 

@@ -19,12 +19,16 @@ SAME_IOU = 0.5
 
 NO_PARTNER = -1
 
+_DECIMALS = 9
+"""Of an intersection over union: a half is a half then, whatever the size of a pixel."""
+
 
 def ious(first: Outlines, second: Outlines, pairs: Int) -> Float:
     """Intersection over union of pairs of polygons.
 
-    Shared areas are summed up along the centre lines of pixel rows, which is exact for outlines along the
-    borders of pixels; holes count as outside.
+    Shared areas are summed up over the stripes between the heights of corners of either polygon, along their
+    centre lines. That is exact for outlines along the borders of pixels of any size, which may be another one
+    in `first` than in `second`, and close for slanted ones. Holes count as outside.
 
     Args:
         first: N polygons.
@@ -37,7 +41,7 @@ def ious(first: Outlines, second: Outlines, pairs: Int) -> Float:
     shared = np.zeros(len(pairs))
     _share(*_flat(first), *_flat(second), pairs, shared)
     union = _areas(first)[pairs[:, 0]] + _areas(second)[pairs[:, 1]] - shared
-    return np.asarray(shared / np.maximum(union, 1e-9))
+    return np.asarray(np.round(shared / np.maximum(union, 1e-9), _DECIMALS))
 
 
 def most_iou(boxes: tuple[Float, Float], areas: tuple[Float, Float]) -> Float:
@@ -92,8 +96,10 @@ def _measure(points: Float, rings: Int, objects: Int, areas: Float) -> None:
         twice = 0.0
         for ring in range(objects[n], objects[n + 1]):
             last = rings[ring + 1] - 1
+            x, y = points[last]  # seen from here: far from the origin products would lose digits
             for p in range(rings[ring], rings[ring + 1]):
-                twice += points[last, 0] * points[p, 1] - points[p, 0] * points[last, 1]
+                x0, y0, x1, y1 = points[last, 0] - x, points[last, 1] - y, points[p, 0] - x, points[p, 1] - y
+                twice += x0 * y1 - x1 * y0
                 last = p
         areas[n] = abs(twice) / 2
 
@@ -115,23 +121,29 @@ def _share(
         other = other_points[other_rings[other_objects[m]] : other_rings[other_objects[m + 1]], 1]
         if own.size == 0 or other.size == 0:
             continue
-        top = int(np.floor(max(own.min(), other.min())))
-        rows = int(np.ceil(min(own.max(), other.max()))) - top
-        if rows <= 0:
-            continue
-        starts, xs = _crossings(points, rings, objects[n], objects[n + 1], top, rows)
+        edges = _stripes(own, other)
+        starts, xs = _crossings(points, rings, objects[n], objects[n + 1], edges)
         other_starts, other_xs = _crossings(
-            other_points, other_rings, other_objects[m], other_objects[m + 1], top, rows
+            other_points, other_rings, other_objects[m], other_objects[m + 1], edges
         )
-        for row in range(rows):
+        for row in range(edges.size - 1):
             a = xs[starts[row] : starts[row + 1]]
             b = other_xs[other_starts[row] : other_starts[row + 1]]
-            shared[k] += _common_length(a, b)
+            shared[k] += _common_length(a, b) * (edges[row + 1] - edges[row])
 
 
 @njit(cache=True, nogil=True)
-def _crossings(points: Float, rings: Int, first: int, last: int, top: int, rows: int) -> tuple[Int, Float]:
-    """Where a polygon crosses the centre lines of rows, sorted per row: offsets and x."""
+def _stripes(own: Float, other: Float) -> Float:
+    """Heights of the corners of two polygons where both are, rising; at most one where they do not meet."""
+    top, bottom = max(own.min(), other.min()), min(own.max(), other.max())
+    heights = np.concatenate((own, other))
+    return np.unique(heights[(heights >= top) & (heights <= bottom)])
+
+
+@njit(cache=True, nogil=True)
+def _crossings(points: Float, rings: Int, first: int, last: int, edges: Float) -> tuple[Int, Float]:
+    """Where a polygon crosses the centre lines of stripes, sorted per stripe: offsets and x."""
+    rows = max(edges.size - 1, 0)
     counts = np.zeros(rows + 1, np.int64)
     for fill in range(2):
         if fill:
@@ -142,22 +154,33 @@ def _crossings(points: Float, rings: Int, first: int, last: int, top: int, rows:
             counts[:] = 0
         for ring in range(first, last):
             before = rings[ring + 1] - 1
+            from_row = _row_at(edges, rows, points[before, 1], 0)
             for p in range(rings[ring], rings[ring + 1]):
                 x0, y0, x1, y1 = points[before, 0], points[before, 1], points[p, 0], points[p, 1]
-                before = p
-                low, high = min(y0, y1), max(y0, y1)
-                begin = max(int(np.ceil(low - top - 0.5)), 0)
-                end = min(int(np.ceil(high - top - 0.5)), rows)
+                to_row = _row_at(edges, rows, y1, from_row)
+                begin, end = min(from_row, to_row), max(from_row, to_row)
+                before, from_row = p, to_row
                 for row in range(begin, end):
                     if fill:
                         at = starts[row] + counts[row]
-                        x = x0 + (row + top + 0.5 - y0) * (x1 - x0) / (y1 - y0)
+                        centre = (edges[row] + edges[row + 1]) / 2
+                        x = x0 + (centre - y0) * (x1 - x0) / (y1 - y0)
                         while at > starts[row] and xs[at - 1] > x:
                             xs[at] = xs[at - 1]
                             at -= 1
                         xs[at] = x
                     counts[row] += 1
     return starts, xs
+
+
+@njit(cache=True, nogil=True)
+def _row_at(edges: Float, rows: int, y: float, row: int) -> int:
+    """The stripe that begins at a height, or `rows`; looked for from `row` on, where the last corner was."""
+    while row < rows and edges[row] < y:
+        row += 1
+    while row > 0 and edges[row - 1] >= y:
+        row -= 1
+    return row
 
 
 @njit(cache=True, nogil=True)

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from histocerb.cli.console import say
+from histocerb.cli.console import ExitCode, say
+from histocerb.core.errors import HistocerbError
 
 
 def report(
@@ -23,11 +24,17 @@ def report(
     from histocerb.web.slides import SlideShelf
 
     cohort, shelf = open_cohort(folder), SlideShelf(slides or ())
+    failures: dict[str, str] = {}
     try:
-        for state in cohort.states():
-            if state.is_done:
-                say(str(write_slide_report(cohort, state.name, shelf)))
+        for name in [state.name for state in cohort.states() if state.is_done]:
+            try:
+                say(str(write_slide_report(cohort, name, shelf)))
+            except HistocerbError as error:
+                failures[name] = str(error).removeprefix(f"{name}: ")
+                say(f"{name}: failed: {failures[name]}")
         if not cohort.single:
-            say(str(write_cohort_report(cohort, shelf)))
+            say(str(write_cohort_report(cohort, shelf, failures)))
     finally:
         shelf.close()
+    if failures:
+        raise typer.Exit(ExitCode.FAILED)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from PIL import Image, ImageDraw, ImageFont
 
-from histocerb.analysis.summary import Counts
+from histocerb.analysis.summary import UNCLASSIFIED, Counts
 from histocerb.core.colours import Rgb, colour
 from histocerb.core.tasks import TaskSpec
 
@@ -69,6 +69,8 @@ def _object_lines(spec: TaskSpec, counts: Counts) -> list[_Line]:
         lines += [_Line(name, f"{of_kind.get(name, 0):,}", colour(name)) for name in task.classes]
         if not task.classes:
             lines.append(_Line(task.kind, "", colour(task.kind)))
+        elif of_kind.get(UNCLASSIFIED):
+            lines.append(_Line(UNCLASSIFIED, f"{of_kind[UNCLASSIFIED]:,}", colour(task.kind)))
     return lines
 
 

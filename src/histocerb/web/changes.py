@@ -12,7 +12,7 @@ import shapely
 
 from histocerb.analysis.changes import NO_PARTNER, SAME_IOU, ious, most_iou, partners
 from histocerb.core.colours import Rgb
-from histocerb.core.outlines import Int, Outlines
+from histocerb.core.outlines import Int
 from histocerb.web.index import NO_WORD, ObjectIndex, Rows
 from histocerb.web.opened import Opened
 
@@ -133,8 +133,7 @@ def _ious(first: Opened, second: Opened, pairs: Int) -> npt.NDArray[np.float64]:
     outlines, numbers = [], []
     for one, rows in ((first, pairs[:, 0]), (second, pairs[:, 1])):
         chosen, number = np.unique(rows, return_inverse=True)
-        rings = one.outlines.read(chosen)
-        outlines.append(Outlines(rings.points.astype(float), rings.ring_offsets, rings.object_offsets))
+        outlines.append(one.outlines.stored(chosen))
         numbers.append(number)
     return ious(outlines[0], outlines[1], np.stack(numbers, axis=1))
 

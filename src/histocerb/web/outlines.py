@@ -77,13 +77,21 @@ class OutlineReader:
         Raises:
             OutputError: They are damaged.
         """
+        found = self.stored(rows)
+        return Rings(found.points.astype(np.float32), found.ring_offsets, found.object_offsets)
+
+    def stored(self, rows: Rows) -> Outlines:
+        """Outlines of rows, which must be sorted, bit by bit as the table has them.
+
+        Raises:
+            OutputError: They are damaged.
+        """
         groups = np.searchsorted(self._bounds, rows, side="right") - 1
         chosen = [
             self._group(int(group)).take(pa.array(rows[groups == group] - self._bounds[group]))
             for group in np.unique(groups)
         ]
-        found = Outlines.concat([decode_polygons(column) for column in chosen])
-        return Rings(found.points.astype(np.float32), found.ring_offsets, found.object_offsets)
+        return Outlines.concat([decode_polygons(column) for column in chosen])
 
     def rings_of(self, row: int) -> list[npt.NDArray[np.float32]]:
         """Rings of one object, exterior first."""

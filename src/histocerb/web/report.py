@@ -6,16 +6,19 @@ import base64
 import io
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 from PIL import Image
 
 from histocerb._version import __version__
-from histocerb.core.errors import SlideError
-from histocerb.core.tasks import TaskSpec, plural
+from histocerb.analysis.summary import UNCLASSIFIED
+from histocerb.core.errors import OutputError, SlideError
+from histocerb.core.tasks import Task, TaskSpec, plural
 from histocerb.inference.atomic import whole_file
-from histocerb.inference.cohort.status import SlideState
+from histocerb.inference.cohort.status import SlideState, State
 from histocerb.inference.manifest import Manifest, tasks_of
 from histocerb.inference.overview import OVERVIEW_FILE
 from histocerb.inference.tables import OBJECTS_FILE
@@ -44,7 +47,7 @@ def write_slide_report(cohort: Cohort, name: str, shelf: SlideShelf) -> Path:
 
     Raises:
         UsageError: There is no such slide.
-        OutputError: Its result is incomplete or damaged.
+        OutputError: Its result is incomplete or damaged, or the report cannot be written.
     """
     folder, manifest = cohort.folder(name), cohort.manifest(name)
     spec = tasks_of(manifest)
@@ -61,14 +64,22 @@ def write_slide_report(cohort: Cohort, name: str, shelf: SlideShelf) -> Path:
     return _write(folder / REPORT_FILE, name, parts)
 
 
-def write_cohort_report(cohort: Cohort, shelf: SlideShelf) -> Path:
+def write_cohort_report(cohort: Cohort, shelf: SlideShelf, failures: Mapping[str, str] | None = None) -> Path:
     """Write `report.html` beside the folders of the slides, with links to their own reports.
 
     Args:
         cohort: the results.
         shelf: finds the slides, whose stains are looked at.
+        failures: why slides have no report of their own; they count as failed.
+
+    Raises:
+        OutputError: The overview of another one is damaged, or the report cannot be written.
     """
-    states = cohort.states()
+    reasons = failures or {}
+    states = [
+        replace(state, state=State.FAILED, reason=reasons[state.name]) if state.name in reasons else state
+        for state in cohort.states()
+    ]
     done = [state for state in states if state.is_done and state.manifest]
     failed = [state for state in states if state.reason]
     area = sum(state.manifest.tissue_area_mm2 for state in done if state.manifest)
@@ -101,7 +112,7 @@ def _slide_row(cohort: Cohort, state: SlideState, shelf: SlideShelf) -> str:
         return f"<tr><th>{name}</th><td></td>{reason}</tr>"
     spec, folder = tasks_of(manifest), cohort.folder(state.name)
     picture = _image(own_file(folder, OVERVIEW_FILE), _THUMBNAIL_PX, "", "thumb")
-    link = f'<a href="{name}/{REPORT_FILE}">{name}</a>'
+    link = f'<a href="{quote(state.name)}/{REPORT_FILE}">{name}</a>'
     objects = "<br>".join(_number(kind, sum(of.values())) for kind, of in manifest.counts.items())
     typed = [task.kind for task in spec.objects if len(task.classes) > 1]
     mix = "".join(stacked(manifest.counts.get(kind, {})) for kind in typed)
@@ -121,7 +132,7 @@ def _number(kind: str, count: int) -> str:
 def _counts(manifest: Manifest, spec: TaskSpec) -> str:
     rows = []
     for task in spec.objects:
-        for name in task.classes or (task.kind,):
+        for name in _names(task, manifest):
             count = manifest.counts.get(task.kind, {}).get(name, 0)
             density = manifest.densities_per_mm2.get(task.kind, {}).get(name, 0.0)
             label = f'<i style="background:{css(name)}"></i>{escape(name)}'
@@ -138,11 +149,17 @@ def _areas(folder: Path, manifest: Manifest, spec: TaskSpec) -> str:
     charts = []
     for task in spec.objects:
         of_kind = index.columns["kind"] == index.kind_code(task.kind)
-        for name in task.classes or (task.kind,):
-            code = index.classes.index(name) if task.classes else NO_WORD
+        for name in _names(task, manifest):
+            code = index.classes.index(name) if name in task.classes else NO_WORD
             chosen = of_kind & (index.columns["class_code"] == code)
             charts.append(histogram(index.columns["area_um2"][chosen], css(name), name, "µm²"))
     return f"<div class=row>{''.join(charts)}</div>"
+
+
+def _names(task: Task, manifest: Manifest) -> tuple[str, ...]:
+    """What objects of a kind are counted as: its classes, or the kind; without class only where some are."""
+    some = manifest.counts.get(task.kind, {}).get(UNCLASSIFIED)
+    return (*task.classes, UNCLASSIFIED) if some else task.classes or (task.kind,)
 
 
 def _tissue(manifest: Manifest, spec: TaskSpec) -> str:
@@ -190,8 +207,14 @@ def _section(title: str, content: str) -> str:
 
 
 def _image(path: Path, side_px: int, alternative: str, style: str = "") -> str:
-    with Image.open(path) as picture:
-        small = picture.convert("RGB")
+    try:
+        with Image.open(path) as picture:
+            small = picture.convert("RGB")
+    except (OSError, SyntaxError) as error:  # PIL raises both, depending on where a file is torn
+        raise OutputError(
+            f"expected a picture of the slide, found a damaged file {path.name} ({error}); "
+            "run histocerb segment again"
+        ) from error
     small.thumbnail((side_px, side_px))
     data = io.BytesIO()
     small.save(data, "JPEG", quality=_QUALITY)
@@ -204,6 +227,12 @@ def _write(path: Path, title: str, parts: Iterable[str]) -> Path:
     head = "<!doctype html><html lang=en><meta charset=utf-8>"
     head += f"<title>{escape(title)}</title><style>{style}</style>"
     foot = f"<p class=faint>histocerb {__version__}</p></html>"
-    with whole_file(path) as temporary:
-        temporary.write_text(f"{head}{''.join(parts)}{foot}\n", encoding="utf-8")
+    try:
+        with whole_file(path) as temporary:
+            temporary.write_text(f"{head}{''.join(parts)}{foot}\n", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(
+            f"expected to write {path.name}, found: {error.strerror or error}; "
+            f"free space or change the rights of {path.parent}"
+        ) from error
     return path
