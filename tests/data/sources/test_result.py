@@ -1,4 +1,5 @@
 import json
+import uuid
 from pathlib import Path
 
 import cv2
@@ -16,6 +17,7 @@ from histocerb.data.sources.entry import ReadOptions
 from histocerb.data.sources.result import DATA_SET
 from histocerb.data.validate import validate
 from histocerb.slides.reader import open_slide
+from histocerb.slides.remote import file_system
 
 SCALE = Scale(slide_mpp=0.25, working_mpp=0.5)
 
@@ -195,3 +197,16 @@ def test_results_that_are_not_whole(folder, tmp_path):
         read(folder)
     with pytest.raises(DataError, match=r"nowhere: expected what histocerb segment wrote"):
         read(tmp_path / "nowhere")
+
+
+def test_a_slide_that_was_read_from_a_store(folder):
+    manifest = json.loads((folder / "TCGA-A6-2671-01Z" / "manifest.json").read_text())
+    local = Path(manifest["slide"]["path"])
+    url = f"memory://{uuid.uuid4().hex}/{local.name}"
+    fs, path = file_system(url)
+    fs.pipe_file(path, local.read_bytes())
+    local.unlink()
+    manifest["slide"]["path"] = url
+    change(folder, "manifest.json", manifest)
+    corner, second = (entry.load() for entry in read(folder))
+    assert (corner.patient, second.image.shape) == ("TCGA-A6-2671", (50, 60, 3))

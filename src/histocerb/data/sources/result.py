@@ -39,6 +39,7 @@ from histocerb.data.sources.entry import DataSet, Entry, ReadOptions
 from histocerb.data.sources.images import named_patient, stem_in_table, tcga_patient
 from histocerb.data.sources.outlined import cut, objects_within
 from histocerb.slides.reader import Slide, open_slide
+from histocerb.slides.remote import place
 
 NAME = "result"
 _MANIFEST, _OBJECTS, _REGIONS = "manifest.json", "objects.parquet", "regions.json"
@@ -106,15 +107,15 @@ def _slide(manifest: Any, folder: Path) -> Slide:
     path = folder / _MANIFEST
     try:
         status, about = manifest["status"], manifest["slide"]
-        source, mpp, fingerprint = Path(about["path"]), float(about["mpp"]), about["fingerprint"]
-    except (KeyError, TypeError, ValueError) as error:
+        named, mpp, fingerprint = place(about["path"]), float(about["mpp"]), about["fingerprint"]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(
             f"{path}: expected a manifest of histocerb, found {error!r}; segment again"
         ) from error
     if status != _DONE:
         raise DataError(f"{path}: expected a finished result, found {status}; segment the slide again")
-    places = (source, folder / source.name, folder.parent / source.name)
-    source = next((place for place in places if place.exists()), source)
+    places = (named, folder / named.name, folder.parent / named.name)
+    source = next((one for one in places if isinstance(one, Path) and one.exists()), named)
     try:
         slide = open_slide(source, mpp)
         if slide.fingerprint() != fingerprint:
