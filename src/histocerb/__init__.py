@@ -24,9 +24,11 @@ if TYPE_CHECKING:
         SlideError,
         UsageError,
     )
+    from histocerb.core.geometry import Region
     from histocerb.core.instances import InstanceTable
     from histocerb.core.outlines import Outlines
     from histocerb.core.tasks import CERBERUS, TaskSpec
+    from histocerb.inference.pipeline import WorkSettings
     from histocerb.postproc import postprocess
     from histocerb.slides.reader import Slide, open_slide
 
@@ -41,12 +43,14 @@ __all__ = [
     "Model",
     "Outlines",
     "OutputError",
+    "Region",
     "ResolutionError",
     "Segmentation",
     "Slide",
     "SlideError",
     "TaskSpec",
     "UsageError",
+    "WorkSettings",
     "__version__",
     "load_model",
     "open_slide",
@@ -67,9 +71,11 @@ _HOMES = {
         "SlideError",
         "UsageError",
     ),
+    "histocerb.core.geometry": ("Region",),
     "histocerb.core.instances": ("InstanceTable",),
     "histocerb.core.outlines": ("Outlines",),
     "histocerb.core.tasks": ("CERBERUS", "TaskSpec"),
+    "histocerb.inference.pipeline": ("WorkSettings",),
     "histocerb.postproc": ("postprocess",),
     "histocerb.slides.reader": ("Slide", "open_slide"),
 }

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import torch
 
 from histocerb.core.errors import UsageError
 from histocerb.core.tasks import TaskSpec
@@ -53,15 +54,16 @@ class Model:
             image: H x W x 3 uint8 RGB at the working resolution (0.5 um/px).
             margin_px: None: any size; the image is cut into the windows of `segment` and mirrored at its
                 border. A number: one plain forward pass, from whose result that margin is cut off; sides
-                must be multiples of 16.
+                must be multiples of 16, and the margin less than half the shorter one.
 
         Returns:
             Per head name H x W x C float32; for tissue one row and column per cell of 144 px.
 
         Raises:
-            UsageError: Another kind of array, or sides that do not fit.
+            UsageError: Another kind of array, or sides or a margin that do not fit.
         """
         _check_image(image, margin_px)
+        margin_px = None if margin_px is None else int(margin_px)  # numbers of numpy overflow
         return predict_maps(image, self.running.predictor, self.spec, margin_px)
 
 
@@ -104,19 +106,24 @@ class Segmentation:
 
 
 def load_model(
-    name: str | Path = DEFAULT_MODEL, device: str = AUTO, precision: str = AUTO, batch: str = AUTO
+    name: str | Path = DEFAULT_MODEL,
+    device: str | torch.device = AUTO,
+    precision: str = AUTO,
+    batch: str | int = AUTO,
 ) -> Model:
     """Load a model and put it on a device.
 
     Args:
         name: A packaged model, or a checkpoint folder.
-        device: auto, cpu, cuda, cuda:0, cuda:all, or several with commas: then each gets a process.
+        device: auto, cpu, cuda, cuda:0, cuda:all, or several with commas: then each gets a process, and a
+            script must call this below `if __name__ == "__main__":`.
         precision: fp32, bf16, fp16 or auto: bf16 on a GPU, else fp32.
         batch: windows on a GPU at a time, or auto. Results do not depend on it.
 
     Raises:
         CheckpointError: There is no such model, or it is damaged.
         UsageError: There is no such device, or an option has no effect on it.
+        HistocerbError: The process of a device ended while it loaded the model.
     """
     compute = resolve(device, precision, batch)
     checkpoint = load_checkpoint(name)
@@ -188,7 +195,12 @@ def _in_memory(result: SlideResult, folder: Path | None) -> Segmentation:
     return Segmentation(result.objects, result.tissue, result.manifest, folder)
 
 
-def _check_image(image: npt.NDArray[np.uint8], margin_px: int | None) -> None:
+def _check_image(image: object, margin_px: int | None) -> None:
+    if not isinstance(image, np.ndarray):
+        raise UsageError(
+            f"Expected an image as an array of H x W x 3 uint8, found {type(image).__name__}; "
+            "convert it with numpy.asarray(image, numpy.uint8)."
+        )
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise UsageError(
             f"Expected an image of H x W x 3 uint8, found {image.dtype} {image.shape}; "
@@ -200,4 +212,14 @@ def _check_image(image: npt.NDArray[np.uint8], margin_px: int | None) -> None:
         raise UsageError(
             f"A plain pass expects sides that are multiples of {STRIDE}, found {width} x {height}; "
             f"pad to {width + right} x {height + below}, or leave out margin_px."
+        )
+    if margin_px is not None:
+        _check_margin(margin_px, width, height)
+
+
+def _check_margin(margin_px: object, width: int, height: int) -> None:
+    if not isinstance(margin_px, int | np.integer) or not 0 <= 2 * int(margin_px) < min(width, height):
+        raise UsageError(
+            "Expected a margin_px that is a whole number from 0 to below half the shorter side of "
+            f"{width} x {height}, found {margin_px!r}; choose one of these, or leave it out."
         )

@@ -45,6 +45,11 @@ def test_select_reorders_every_column(table):
     assert table.select(table.area_px > 3).score.tolist() == table.score[[0, 1]].tolist()
 
 
+def test_select_of_nothing(table):
+    for index in ([], np.zeros(0), np.zeros(0, int), np.zeros(3, bool)):
+        assert len(table.select(index)) == len(table.select(index).outlines) == 0
+
+
 def test_concat_inverts_select(table):
     joined = InstanceTable.concat([table.select([0]), table.select([1, 2])])
     assert joined.class_names() == table.class_names() == ["b", None, "a"]

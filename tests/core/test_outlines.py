@@ -30,7 +30,7 @@ def test_from_rings_and_back(objects):
 @given(OBJECTS, st.data())
 def test_select_is_indexing(objects, data):
     index = data.draw(st.lists(st.integers(0, len(objects) - 1), max_size=8)) if objects else []
-    chosen = Outlines.from_rings(objects).select(np.array(index, int))
+    chosen = Outlines.from_rings(objects).select(index)
     assert nested(chosen) == floats([objects[i] for i in index])
 
 

@@ -52,6 +52,8 @@ def test_automatic_choices(gpus):
     assert resolve("cuda", "fp16", "5") == Compute(("cuda:0",), Precision.FP16, 5)
     assert resolve("cpu") == Compute(("cpu",), Precision.FP32, 1)
     assert resolve("cpu,cpu").batch == 1
+    assert resolve(torch.device("cuda", 0), batch=5) == resolve("cuda:0", "auto", "5")
+    assert resolve(torch.device("cpu"), batch=1) == resolve("cpu")
     kinds = {resolve("cuda", "fp32").arithmetic, resolve("cuda").arithmetic, resolve("cpu").arithmetic}
     assert len(kinds) == 3
     assert resolve("cuda").arithmetic == resolve("cuda:0,cuda:0").arithmetic
@@ -65,6 +67,9 @@ def test_automatic_choices(gpus):
         (("cpu", "auto", "4"), "no effect there: all cores"),
         (("cuda:all", "auto", "4"), "no effect there: each has a process"),
         (("cuda", "auto", "0"), "1 to 9999 or auto"),
+        (("cuda", "auto", 2.5), "1 to 9999 or auto"),
+        (("cpu", "auto", 4), "no effect there: all cores"),
+        ((0,), "expected --device auto"),
     ],
 )
 def test_options_without_effect_are_errors(gpus, options, sentence):

@@ -1,5 +1,7 @@
+import multiprocessing
 import os
 import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -26,12 +28,30 @@ def stand_in(cause="", paths=PATHS):
 
     if cause == "load":
         raise UsageError("no such device")
+    if cause == "file":
+        raise FileNotFoundError("no such model")
+    if cause == "end":
+        os._exit(139)
     predictor = StandInPredictor(CERBERUS)
     if cause == "predict":
         predictor.predict = lambda image, margin_px: (_ for _ in ()).throw(HistocerbError("no room"))
     elif cause == "die":
         predictor.predict = lambda image, margin_px: os.kill(os.getpid(), signal.SIGKILL)
+    elif cause == "interrupt":
+        predictor.predict = interrupting(predictor.predict)
     return predictor
+
+
+def interrupting(predict):
+    """Black images interrupt who asks, while the answer is awaited."""
+
+    def slowly(image, margin_px):
+        if not image.any():
+            os.kill(os.getppid(), signal.SIGUSR1)
+            time.sleep(0.2)
+        return predict(image, margin_px)
+
+    return slowly
 
 
 @pytest.fixture
@@ -78,3 +98,39 @@ def test_errors_of_a_child_are_raised(importable):
         assert "was killed 3 times" in sentences[0]
     finally:
         pool.close()
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, TimeoutError])
+def test_an_answer_that_nobody_took_is_not_that_of_the_next_question(importable, interruption):
+    def interrupt(*_):
+        raise interruption
+
+    black, white = (np.full((448, 448, 3), value, np.uint8) for value in (0, 255))
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    pool = DevicePool([partial(importable, "interrupt")])
+    try:
+        first = pool.pids
+        expected = pool.predict(white, 152)
+        for _ in range(2):
+            with pytest.raises(interruption):
+                pool.predict(black, 152)
+            for name, found in pool.predict(white, 152).items():
+                np.testing.assert_array_equal(found, expected[name])
+        assert pool.pids != first
+    finally:
+        pool.close()
+        signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.parametrize(
+    "cause, error, sentence",
+    [
+        ("end", HistocerbError, "(?s)want of memory.*__main__"),
+        ("file", FileNotFoundError, "no such model"),
+    ],
+)
+def test_no_process_is_left_where_one_cannot_load(importable, cause, error, sentence):
+    before = set(multiprocessing.active_children())
+    with pytest.raises(error, match=sentence):
+        DevicePool([importable, partial(importable, cause)])
+    assert set(multiprocessing.active_children()) <= before

@@ -75,6 +75,14 @@ def test_missing_heads_are_left_out():
     assert postprocess({"tissue.patch": np.zeros((2, 2, 9))}, CERBERUS) == {}
 
 
+@pytest.mark.parametrize("shape", [(0, 0), (0, 5), (5, 0), (3000, 0)])
+def test_images_without_pixels_have_no_objects(shape):
+    maps = {head.name: np.zeros((*shape, len(head.channels))) for head in CERBERUS.heads}
+    tables = postprocess(maps, CERBERUS)
+    assert {name: len(table) for name, table in tables.items()} == {"nuclei": 0, "gland": 0, "lumen": 0}
+    assert tables["gland"].classes == CERBERUS.task("gland").classes
+
+
 def test_maps_of_two_images_are_refused():
     maps = {"nuclei.instance": np.zeros((8, 8, 3)), "gland.instance": np.zeros((8, 9, 3))}
     with pytest.raises(UsageError, match="one image"):

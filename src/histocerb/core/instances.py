@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from histocerb.core.outlines import Outlines
+from histocerb.core.outlines import Outlines, positions
 
 NO_CLASS = -1
 """Class code of objects that are not typed."""
@@ -66,7 +66,7 @@ class InstanceTable:
 
     def select(self, index: npt.ArrayLike) -> InstanceTable:
         """The rows at `index` (integers, or one boolean per row), in that order."""
-        chosen = np.arange(len(self))[np.asarray(index)]
+        chosen = positions(index, len(self))
         columns: dict[str, Any] = {name: getattr(self, name)[chosen] for name in _COLUMNS}
         return replace(self, outlines=self.outlines.select(chosen), **columns)
 

@@ -53,7 +53,7 @@ class Outlines:
 
     def select(self, index: npt.ArrayLike) -> Outlines:
         """The objects at `index` (integers, or one boolean per object), in that order."""
-        chosen = np.arange(len(self))[np.asarray(index)]
+        chosen = positions(index, len(self))
         ring_counts = np.diff(self.object_offsets)[chosen]
         rings = ranges(self.object_offsets[chosen], ring_counts)
         point_counts = np.diff(self.ring_offsets)[rings]
@@ -122,6 +122,15 @@ class Outlines:
             inside = alone.paint((bottom - top, right - left), np.ones(1, np.int32)) != 0
             image[top:bottom, left:right][inside] = values[n]
         return image
+
+
+def positions(index: npt.ArrayLike, count: int) -> Int:
+    """Numbers of the objects at `index` (integers, or one boolean per object) among `count`."""
+    wanted = np.asarray(index)
+    if not wanted.size:
+        wanted = wanted.astype(np.int64)  # numpy makes floats of an empty list, and these are no index
+    chosen: Int = np.arange(count)[wanted]
+    return chosen
 
 
 def offsets(counts: npt.NDArray[np.integer]) -> Int:

@@ -45,15 +45,15 @@ class Compute:
         return f"{self.devices[0].partition(':')[0]} {self.precision}"
 
 
-def resolve(device: str = AUTO, precision: str = AUTO, batch: str = AUTO) -> Compute:
+def resolve(device: str | torch.device = AUTO, precision: str = AUTO, batch: str | int = AUTO) -> Compute:
     """What `--device`, `--precision` and `--batch` ask for.
 
     Raises:
         UsageError: There is no such device, or an option has no effect on it.
     """
-    devices = resolve_devices(device)
+    devices = resolve_devices(str(device))
     on_cpu = devices[0] == "cpu"
-    return Compute(devices, _precision(precision, on_cpu), _batch(batch, on_cpu, len(devices)))
+    return Compute(devices, _precision(precision, on_cpu), _batch(str(batch), on_cpu, len(devices)))
 
 
 def resolve_devices(device: str) -> tuple[str, ...]:

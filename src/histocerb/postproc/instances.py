@@ -72,6 +72,8 @@ class _InMemory:
 
 def _whole(maps: TaskMaps, task: Task, shape: tuple[int, ...]) -> InstanceTable:
     height, width = shape
+    if not height or not width:
+        return InstanceTable.empty(task.kind, task.classes)
     assert task.postproc is not None
     by = factor(task.postproc)
     if max(shape) <= 2 * by * _PIECE_PX:
