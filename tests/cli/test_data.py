@@ -104,6 +104,10 @@ def test_split_into_folds_and_info(cli, store, tmp_path):
     ]
     shown = cli("data", "info", store)
     assert shown.out.splitlines()[-1].split() == ["test", "gland", "gland", "2", "2"]
+    shown = cli("data", "split", store, "--folds", "9")
+    assert "test has too few patients for so many folds" in shown.out
+    shown = cli("data", "split", store, "--folds", "2", "--valid", "0.5")
+    assert (shown.code, "found both" in shown.err) == (2, True)
     shown = cli("data", "split", store, "--external", "nowhere")
     assert shown.code == 2
     assert "nowhere" in shown.err
@@ -134,6 +138,10 @@ def test_synth_with_some_heads(cli, tmp_path):
     assert "gland" in tasks
     shown = cli("data", "synth", *options, "--cells", "0", "--head", "tissue.patch")
     assert shown.code == 2
+    options = ("--out", tmp_path / "s", "--slides", "1", "--side", "300", "--cells", "0", "--seed", "7")
+    shown = cli("data", "synth", *options)
+    assert shown.code == 0, shown.err
+    assert "replaced: 2 earlier samples of synth are no longer in the store" in shown.out
 
 
 def test_check_finds_damage(cli, store):

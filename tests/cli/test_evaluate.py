@@ -125,6 +125,7 @@ def test_two_models_and_an_earlier_report(cli, store, tmp_path):
         (["--split", "test"], 2, "train, valid"),
         (["--model", "a", "--model", "b", "--model", "c"], 2, "two to compare"),
         (["--model", "a", "--model", "a"], 2, "same weights twice"),
+        (["--model", "a", "--model", "b", "--pictures", "3"], 2, "pictures of one model"),
         (["--baseline", "nothing.json"], 1, "expected a report of histocerb evaluate"),
         (["--out", "/proc/nothing/report.json"], 1, "choose another --out"),
         (["--out", "report.txt"], 2, "end --out in .json"),

@@ -36,6 +36,15 @@ def test_unknown_kind_is_wrong_usage(cli, folder):
     assert not (folder / "objects.geojson").exists()
 
 
+@pytest.mark.parametrize("name", ["objects.parquet", "tissue.parquet", "manifest.json", "overview.png"])
+def test_what_was_found_is_not_overwritten(cli, folder, name):
+    before = (folder / name).read_bytes()
+    shown = cli("export", folder, "--format", "geoparquet", "--kind", "gland", "--out", folder / "." / name)
+    assert shown.code == 2
+    assert "choose another --out" in shown.err
+    assert (folder / name).read_bytes() == before
+
+
 def test_not_a_result_folder(cli, tmp_path):
     shown = cli("export", tmp_path, "--format", "geojson")
     assert shown.code == 1

@@ -127,10 +127,12 @@ def test_external_by_source_centre_or_patient() -> None:
 
 def test_sources_with_too_few_patients_are_named() -> None:
     records = assign(_records([("a", i) for i in range(9)] + [("b", 50), ("b", 51)]), SplitParams(folds=3))
-    (text,) = lacking(records)
+    (text,) = lacking(records, 3)
     assert text.startswith("b has too few patients")
     assert text.count("fold-") == 1
-    assert lacking(assign(records, SplitParams())) == []
+    assert lacking(assign(records, SplitParams()), 0) == []
+    few = assign(_records([("a", 1), ("a", 2)]), SplitParams(folds=4))
+    assert lacking(few, 4) == ["a has too few patients for so many folds: nothing in fold-3, fold-4"]
 
 
 def test_what_is_trained_on() -> None:

@@ -1,5 +1,6 @@
 import copy
 import importlib.util
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -80,6 +81,56 @@ def test_openvino_agrees_with_pytorch(network, openvino, image):
         assert np.mean(difference > 1e-5) < 0.01
     for name, again in openvino.predict(image.copy(), 152).items():
         np.testing.assert_array_equal(again, found[name])
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "margin_px", "cells"),
+    [
+        (640, 640, 160, (2, 2)),
+        (464, 768, 160, (1, 3)),
+        (448, 448, 160, (0, 0)),
+        (448, 144, 0, (3, 1)),
+        (128, 64, 0, (0, 0)),
+        (448, 128, 0, (0, 0)),
+        (192, 176, 10, (1, 1)),
+    ],
+)
+def test_openvino_finds_the_cells_of_any_margin(network, openvino, height, width, margin_px, cells):
+    image = np.random.default_rng(1).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    expected = TorchPredictor(network, "cpu").probabilities(image, margin_px)
+    found = openvino.probabilities(image, margin_px)
+    assert found["tissue.patch"].shape == (*cells, 9)
+    for name in expected:
+        assert found[name].shape == expected[name].shape
+        np.testing.assert_allclose(found[name], expected[name], atol=1e-4)
+
+
+def test_openvino_takes_several_threads(openvino, image):
+    windows = [np.roll(image[:448], 16 * shift, axis=0) for shift in range(4)]
+    expected = [openvino.predict(window, 152) for window in windows]
+    with ThreadPoolExecutor(len(windows)) as threads:
+        found = list(threads.map(lambda window: openvino.predict(window, 152), 5 * windows))
+    for one, again in zip(5 * expected, found, strict=True):
+        for name in one:
+            np.testing.assert_array_equal(again[name], one[name])
+
+
+def test_openvino_keeps_the_graphs_last_used(network, openvino, monkeypatch):
+    from histocerb.inference import openvino_backend
+
+    compiled, convert = [], openvino_backend._converted
+
+    def counted(*given):
+        compiled.append(given)
+        return convert(*given)
+
+    monkeypatch.setattr(openvino_backend, "_GRAPHS", 2)
+    monkeypatch.setattr(openvino_backend, "_converted", counted)
+    predictor, counts = openvino_backend.OpenVinoPredictor(network), []
+    for side in (144, 160, 144, 176, 144, 160):
+        predictor.predict(np.zeros((side, side, 3), np.uint8), 0)
+        counts.append(len(compiled))
+    assert counts == [1, 2, 2, 3, 3, 4], "176 took the place of 160, not of 144, which was used since"
 
 
 def test_plain_pass(network, image):

@@ -168,6 +168,9 @@ def test_constants_of_post_processing_become_part_of_the_model(recipe: Recipe, t
     assert load_checkpoint(tmp_path).network.spec == network.spec
     with pytest.raises(UsageError, match="'tissue'"):
         first_network(replace(config, postproc={"tissue": PostprocChange(threshold=0.4)}))
+    for change in (PostprocChange(marker_threshold=0.3), PostprocChange(min_marker_px=3)):
+        with pytest.raises(UsageError, match="constants that gland has, found m"):
+            first_network(replace(config, postproc={"gland": change}))
 
 
 def _tuned(spec: TaskSpec) -> TaskSpec:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from histocerb.core.config_file import validated
+from histocerb.core.errors import UsageError
 from histocerb.training.begin import first_network
 from histocerb.training.config import TrainConfig
 from histocerb.training.dry_run import StageCost, dry_run
@@ -50,6 +51,15 @@ def test_what_is_done_is_not_left(recipe: dict[str, Any], tmp_path: Path) -> Non
     first, second = dry_run(_config(recipe), tmp_path, "cpu")
     assert (first.done, first.left_s) == (10, 0)
     assert second.done == 0
+
+
+def test_what_a_run_would_refuse_is_refused(recipe: dict[str, Any], tmp_path: Path) -> None:
+    idle = {"natural_frequencies": True, "subtyping_loss": "ce"}
+    with pytest.raises(UsageError, match="natural_frequencies are for"):
+        dry_run(_config(recipe, **idle), tmp_path, "cpu")
+    (stage, *_) = recipe["stages"]
+    with pytest.raises(UsageError, match="average_last"):
+        dry_run(_config(recipe, stages=[stage | {"average_last": 3}]), tmp_path, "cpu")
 
 
 def test_time_left() -> None:

@@ -103,7 +103,7 @@ def synth(
     seed: SeedOption = 0,
     workers: WorkersOption = None,
 ) -> None:
-    """Add synthetic slides with exact truth to a store."""
+    """Add synthetic slides with exact truth to a store, in place of those that it has."""
     from histocerb.core.tasks import CERBERUS, HeadKind
     from histocerb.data.convert import Conversion
     from histocerb.data.convert import convert as add
@@ -114,23 +114,30 @@ def synth(
     chosen, threads = verbosity(context), workers or os.cpu_count() or 1
     kept = heads or [head.name for head in CERBERUS.heads]
     patch = [head.name for head in CERBERUS.heads if head.kind is HeadKind.PATCH]
-    store = None
+    store, gone = None, {}
     if set(kept) - set(patch):
+        gone[NAME] = _of_source(out, NAME)
         entries = keep_heads(counted(squares(slides, side, seed), "slides", chosen, slides), kept)
         store = add(entries, out, Conversion(NAME, workers=threads))
     if cells and set(kept) & set(patch):
+        gone[TISSUE_NAME] = _of_source(out, TISSUE_NAME)
         drawn = keep_heads(counted(synth_tissue(cells, seed + slides), "tissue cells", chosen), kept)
         store = add(drawn, out, Conversion(TISSUE_NAME, workers=threads))
     if store is None:
         raise UsageError("Expected something to draw, found --cells 0 and heads of tissue alone; change one.")
     _describe(store)
+    for name, before in gone.items():
+        if lost := before - _of_source(out, name):
+            say(f"replaced: {len(lost)} earlier samples of {name} are no longer in the store")
 
 
 @app.command()
 def split(
     store: StoreArgument,
     folds: Annotated[int, typer.Option(help="Folds for cross-validation; 0: one part to validate.")] = 0,
-    valid: Annotated[float, typer.Option(help="Share that validates, without folds.")] = 0.2,
+    valid: Annotated[
+        float | None, typer.Option(help="Share that validates, without folds. [default: 0.2]")
+    ] = None,
     external: Annotated[
         list[str] | None,
         typer.Option(help="Test data of no fold: a source, a centre, or what patients' names begin with."),
@@ -141,9 +148,12 @@ def split(
     from histocerb.data.convert import split_store
     from histocerb.data.splits import SplitParams, lacking
 
-    done = split_store(store, SplitParams(folds, valid, tuple(external or ()), seed))
+    if folds and valid is not None:
+        raise UsageError("expected --folds or --valid, found both; leave one out")
+    share = SplitParams.valid_fraction if valid is None else valid
+    done = split_store(store, SplitParams(folds, share, tuple(external or ()), seed))
     _describe(done)
-    for text in lacking(done.records):
+    for text in lacking(done.records, folds):
         say(text)
 
 
@@ -208,11 +218,16 @@ def _class_names(named: list[str]) -> dict[str, str]:
 
 def _replaced(store: Path, source: str, names: set[str]) -> list[str]:
     """Samples of the source in the store, if there is one, that are not among the names."""
+    return sorted(_of_source(store, source) - names)
+
+
+def _of_source(store: Path, source: str) -> set[str]:
+    """Names of the samples of a source in the store, if there is one."""
     from histocerb.data.manifest import MANIFEST, read_manifest
 
     if not (store / MANIFEST).exists():
-        return []
-    return [r.name for r in read_manifest(store)[0] if r.source == source and r.name not in names]
+        return set()
+    return {record.name for record in read_manifest(store)[0] if record.source == source}
 
 
 def _refuse_idle(options: ReadOptions, data_set: DataSet, source: str) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from histocerb.training.evaluation.measure import Progress
 
 DEFAULT_MODEL, DEFAULT_SPLIT = "default", "valid"
+_PICTURES = 3
 
 
 def evaluate(
@@ -38,7 +39,10 @@ def evaluate(
         list[str] | None, typer.Option(help="Name of a data set of the store [all]; repeatable.")
     ] = None,
     images: Annotated[int | None, typer.Option(min=1, help="At most so many per source and split.")] = None,
-    pictures: Annotated[int, typer.Option(min=0, help="Best and worst images to draw, per task.")] = 3,
+    pictures: Annotated[
+        int | None,
+        typer.Option(min=0, help="Best and worst images of one model to draw, per task. [default: 3]"),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")] = "auto",
 ) -> None:
     """Measure a model on the annotated images of a store."""
@@ -52,12 +56,14 @@ def evaluate(
     names = model or [DEFAULT_MODEL]
     if len(names) + (baseline is not None) > 2:
         raise UsageError("expected one model, or two to compare, found more; leave some out")
+    if pictures is not None and len(names) + (baseline is not None) == 2:
+        raise UsageError("expected --pictures of one model, found two to compare; leave it out")
     check_place(out)
     store, choice = Store(data), Choice(tuple(split or [DEFAULT_SPLIT]), images, tuple(source or ()))
     earlier = [] if baseline is None else [read_document(baseline)]
     models = [_loaded(name, device) for name in names]
     if len(models) + len(earlier) == 1:
-        gallery = Gallery(pictures)
+        gallery = Gallery(_PICTURES if pictures is None else pictures)
         document = measure(store, choice, models[0], watch=gallery.watch, progress=_progress(context))
         publish(out, document, gallery)
         say(_summary(document))

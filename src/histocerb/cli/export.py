@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from histocerb.cli.console import say
+from histocerb.core.errors import UsageError
 
 
 class Format(StrEnum):
@@ -35,6 +36,7 @@ def export(
     from histocerb.export.simplify import simplified
 
     path, objects, about = out or folder / f"objects.{format.value}", folder / OBJECTS_FILE, recorded(folder)
+    _refuse_own_file(path, folder)
     batches = object_batches(objects, kind)
     if simplify is not None:
         batches = simplified(batches, simplify / about.mpp)
@@ -43,3 +45,14 @@ def export(
     else:
         count = write_geoparquet(batches, object_schema(objects), path)
     say(f"{count:,} objects written to {path}")
+
+
+def _refuse_own_file(path: Path, folder: Path) -> None:
+    """A part of the objects must not take the place of what `segment` found."""
+    from histocerb.export.rows import MANIFEST_FILE, OBJECTS_FILE
+
+    own = (OBJECTS_FILE, "tissue.parquet", MANIFEST_FILE, "overview.png")
+    if path.name in own and path.parent.resolve() == folder.resolve():
+        raise UsageError(
+            f"expected a file of another name than those of the result, found {path}; choose another --out"
+        )

@@ -112,9 +112,9 @@ def training_splits(records: Sequence[Record], held_out: str) -> list[str]:
     return [name for name in found if name not in (held_out, EXTERNAL)]
 
 
-def lacking(records: Sequence[Record]) -> list[str]:
-    """Sources that have nothing in some fold, in words."""
-    folds = sorted({record.split for record in records} - {TRAIN, VALID, EXTERNAL})
+def lacking(records: Sequence[Record], folds_wanted: int) -> list[str]:
+    """Sources that have nothing in some of so many folds, in words."""
+    folds = [_fold(number) for number in range(folds_wanted)]
     present = {(record.source, record.split) for record in records}
     sources = sorted({source for source, split in present if split != EXTERNAL})
     return [
@@ -228,7 +228,7 @@ def _folds(
 ) -> dict[str, str]:
     contents = _contents(records, inside, group_of)
     total = np.sum(list(contents.values()), axis=0) if contents else np.zeros(0)
-    names = [f"fold-{number + 1}" for number in range(params.folds)]
+    names = [_fold(number) for number in range(params.folds)]
     of_fold = [[contents[group] for group in contents if kept.get(group) == name] for name in names]
     load = np.array([np.sum(held, axis=0) / total if held else np.zeros(len(total)) for held in of_fold])
     fold_of = {}
@@ -242,6 +242,10 @@ def _folds(
         load[fold] += share
         fold_of[group] = names[fold]
     return fold_of
+
+
+def _fold(number: int) -> str:
+    return f"fold-{number + 1}"
 
 
 def _contents(

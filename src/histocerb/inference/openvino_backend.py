@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections import OrderedDict
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -12,14 +14,15 @@ import torch
 from openvino.frontend import FrontEndManager
 from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-from histocerb.core.geometry import MARGIN_PX
+from histocerb.core.geometry import WINDOW_OUTPUT_PX
 from histocerb.core.tasks import CELL_PX
 from histocerb.inference.compute import Precision
 from histocerb.inference.window_heads import WindowHeads
+from histocerb.models.config import STRIDE
 from histocerb.models.network import Network
 
-_TRACED_SHAPE = (CELL_PX + 2 * MARGIN_PX, CELL_PX + 2 * MARGIN_PX, 3)
-"""The smallest window: tracing runs the module once in PyTorch; the graph is reshaped afterwards."""
+_GRAPHS = 2 * WINDOW_OUTPUT_PX // CELL_PX
+"""Most graphs that are kept: windows of a grid have one of 7 sizes, and there are two kinds of output."""
 
 _HINTS = {Precision.FP32: "f32", Precision.BF16: "bf16"}
 """Said always, so that a processor with bfloat16 finds the same objects as one without unless asked to."""
@@ -31,13 +34,17 @@ def computes_in_bfloat16() -> bool:
 
 
 class OpenVinoPredictor:
-    """Compiled graphs, kept in memory per window size and kind of output."""
+    """Compiled graphs, the last few kept in memory, per window size, margin and kind of output.
+
+    For several threads: one window is computed at a time, with all cores.
+    """
 
     def __init__(self, network: Network, precision: Precision = Precision.FP32) -> None:
         self._config = {"INFERENCE_PRECISION_HINT": _HINTS[precision], "PERFORMANCE_HINT": "LATENCY"}
         self._network = network.eval().to("cpu")
         self._core = ov.Core()
-        self._compiled: dict[tuple[int, int, int, bool], Any] = {}
+        self._compiled: OrderedDict[tuple[int, int, int, bool], Any] = OrderedDict()
+        self._lock = Lock()  # a graph computes one window at a time
 
     @property
     def device(self) -> str:
@@ -55,28 +62,50 @@ class OpenVinoPredictor:
     def _run(
         self, image: npt.NDArray[np.uint8], margin_px: int, *, quantised: bool
     ) -> dict[str, npt.NDArray[Any]]:
-        key = (*image.shape[:2], margin_px, quantised)
+        pixels = np.ascontiguousarray(image)[None]
+        with self._lock:
+            outputs = self._graph((*image.shape[:2], margin_px, quantised))([pixels])
+            return {
+                head.name: np.array(outputs[index]) for index, head in enumerate(self._network.spec.heads)
+            }
+
+    def _graph(self, key: tuple[int, int, int, bool]) -> Any:
+        """The compiled graph for windows of that size; a new one takes the place of the longest unused."""
+        height, width, margin_px, quantised = key
         if key not in self._compiled:
+            while len(self._compiled) >= _GRAPHS:
+                self._compiled.popitem(last=False)
             heads = WindowHeads(self._network, margin_px, quantised=quantised)
             self._compiled[key] = self._core.compile_model(
-                _converted(heads, image.shape), "CPU", self._config
+                _converted(heads, height, width), "CPU", self._config
             )
-        outputs = self._compiled[key]([np.ascontiguousarray(image)[None]])
-        return {head.name: np.array(outputs[index]) for index, head in enumerate(self._network.spec.heads)}
+        self._compiled.move_to_end(key)
+        return self._compiled[key]
 
 
-def _converted(heads: WindowHeads, shape: tuple[int, ...]) -> Any:
+def _converted(heads: WindowHeads, height: int, width: int) -> Any:
     """The module as an OpenVINO model of fixed input size.
 
+    Tracing runs the module once in PyTorch, on a small window; the graph is reshaped afterwards.
     The front end is called directly: `openvino.convert_model` would report its use over the network.
     """
-    example = torch.zeros((1, *_TRACED_SHAPE), dtype=torch.uint8)
+    sides = (_traced_px(side, heads.margin_px) for side in (height, width))
+    example = torch.zeros((1, *sides, 3), dtype=torch.uint8)
     with warnings.catch_warnings(), torch.inference_mode():
-        # tracing warns of Python branches on sizes, which are fixed here, and of its own age
+        # tracing warns of Python branches on sizes, which are those of the window, and of its own age
         warnings.simplefilter("ignore")
         traced = torch.jit.trace(heads.eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
         decoder = TorchScriptPythonDecoder(traced, example_input=(example,))
         front_end = FrontEndManager().load_by_framework("pytorch")
         model = front_end.convert(front_end.load(decoder))
-    model.reshape([1, *shape])
+    model.reshape([1, height, width, 3])
     return model
+
+
+def _traced_px(side_px: int, margin_px: int) -> int:
+    """Side to trace on: the least one with a tissue cell inside the margin, or a window's own if it has none.
+
+    Whether there is a cell is a Python branch of the patch decoder, and tracing freezes it.
+    """
+    with_cell = CELL_PX + 2 * margin_px
+    return min(side_px, with_cell + -with_cell % STRIDE)

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 import torch
 
 from histocerb.core.errors import UsageError
-from histocerb.core.tasks import PRESETS, HeadKind, Task, TaskSpec
+from histocerb.core.tasks import PRESETS, Grouping, HeadKind, Task, TaskSpec
 from histocerb.models.checkpoint import Checkpoint, load_checkpoint
 from histocerb.models.config import NETWORKS, NetworkConfig
 from histocerb.models.network import Network
@@ -123,6 +123,11 @@ def _task(task: Task, change: PostprocChange | None) -> Task:
     if change is None or task.postproc is None:
         return task
     values = {key: value for key, value in asdict(change).items() if value is not None}
+    idle = sorted({"marker_threshold", "min_marker_px"} & set(values))
+    if idle and task.postproc.grouping is Grouping.GROW:
+        raise UsageError(
+            f"expected constants that {task.name} has, found {idle[0]}, which is of markers; remove it"
+        )
     return replace(task, postproc=replace(task.postproc, **values))
 
 

@@ -38,8 +38,8 @@ class StageConfig:
             none.
         average_last: at its end the network gets the mean of the weights with which this many stages ended,
             this one the last of them; those of a `start_from` count as the end of a stage before the first.
-        sampler: how its batches are drawn, where that differs from the rest of the run.
-        crops: what its samples look like, where that differs from the rest of the run.
+        sampler: how its batches are drawn, in place of what the run says; nothing of that is kept.
+        crops: what its samples look like, likewise.
     """
 
     heads: tuple[str, ...] = Field(min_length=1)

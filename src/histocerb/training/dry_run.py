@@ -18,12 +18,15 @@ from histocerb.data.batches import Batch
 from histocerb.data.store import Store
 from histocerb.models.cost import parameters
 from histocerb.models.network import Network
+from histocerb.training.averaging import check_averages
 from histocerb.training.begin import first_network
 from histocerb.training.config import TrainConfig
 from histocerb.training.distributed import ALONE
+from histocerb.training.frequencies import check_frequencies
 from histocerb.training.hardware import find_hardware
 from histocerb.training.journal import Journal
 from histocerb.training.module import StageModule
+from histocerb.training.scalars import scalar_sinks
 from histocerb.training.stage import (
     Place,
     make_trainer,
@@ -82,8 +85,11 @@ def dry_run(config: TrainConfig, out: Path, device: str = "auto") -> tuple[Stage
     hardware, store = find_hardware(device), Store(Path(config.store))
     hardware.prepare(config.precision)
     network = first_network(config)
+    check_frequencies(config, network.spec)
+    check_averages(config)
     found = []
     with tempfile.TemporaryDirectory() as folder:
+        scalar_sinks(config.logger, Path(folder))
         journal = Journal(Path(folder) / "journal.csv", ())
         for number in range(1, len(config.stages) + 1):
             place = Place(number, store, Path(folder), journal, hardware, ALONE)
