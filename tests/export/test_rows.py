@@ -55,7 +55,10 @@ def test_schema_keeps_its_metadata(path, table):
 def test_tasks_and_mpp_come_back_from_the_manifest(tmp_path):
     content = {"model": {"tasks": CERBERUS.name}, "slide": {"mpp": 0.25}}
     (tmp_path / "manifest.json").write_text(json.dumps(content))
-    assert recorded(tmp_path) == Recorded(CERBERUS, 0.25)
+    assert recorded(tmp_path) == Recorded(CERBERUS, 0.25, (0, 0)), "of an earlier version"
+    content["slide"]["origin_px"] = [700, 600]
+    (tmp_path / "manifest.json").write_text(json.dumps(content))
+    assert recorded(tmp_path).origin_px == (700, 600)
 
 
 TASKS = f'"model": {{"tasks": "{CERBERUS.name}"}}'

@@ -15,6 +15,7 @@ class Gradient:
     path = "gradient"
     vendor = "test"
     mpp_xy = (0.25, 0.25)
+    origin_px = (0, 0)
 
     def __init__(self, *levels: Level) -> None:
         self.levels = levels
