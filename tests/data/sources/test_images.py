@@ -1,5 +1,6 @@
 import struct
 import zlib
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import cv2
@@ -115,37 +116,32 @@ def test_matlab_files_that_are_cut_short(tmp_path: Path, compressed: bool) -> No
             read_mat(path, "ids", "more")
 
 
-@pytest.mark.parametrize("compression", ["zlib", "lzw", None])
-def test_damaged_label_images(tmp_path: Path, compression: str | None) -> None:
-    path = tmp_path / "a.tif"
-    ids = np.random.default_rng(0).integers(0, 9, (40, 40)).astype(np.uint16)
-    tifffile.imwrite(path, ids, compression=compression)
-    whole = path.read_bytes()
-    refused = []
-    for place in range(0, len(whole), 7):
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+def refuses_in_words(path: Path, reader: Callable[[Path], object], places: Iterable[tuple[int, int]]) -> None:
+    """A file with another byte at a place is read, or refused by its name; at some of the places refused."""
+    whole, refused = path.read_bytes(), []
+    for place, byte in places:
+        path.write_bytes(whole[:place] + bytes([byte]) + whole[place + 1 :])
         try:
-            read_ids(path)
+            reader(path)
         except DataError as error:
             refused.append(str(error))
     assert refused
     assert all(text.startswith(f"{path}: expected") for text in refused)
 
 
+@pytest.mark.parametrize("compression", ["zlib", "lzw", None])
+def test_damaged_label_images(tmp_path: Path, compression: str | None) -> None:
+    path = tmp_path / "a.tif"
+    ids = np.random.default_rng(0).integers(0, 9, (40, 40)).astype(np.uint16)
+    tifffile.imwrite(path, ids, compression=compression)
+    whole = path.read_bytes()
+    refuses_in_words(path, read_ids, [(at, whole[at] ^ 0xFF) for at in range(0, len(whole), 7)])
+
+
 def test_damaged_arrays(tmp_path: Path) -> None:
     path = tmp_path / "a.npy"
     np.save(path, np.arange(12).reshape(3, 4))
-    whole = path.read_bytes()
-    refused = []
-    for place in range(10, 128):
-        for byte in b"('\\{0":
-            path.write_bytes(whole[:place] + bytes([byte]) + whole[place + 1 :])
-            try:
-                read_npy(path)
-            except DataError as error:
-                refused.append(str(error))
-    assert refused
-    assert all(text.startswith(f"{path}: expected") for text in refused)
+    refuses_in_words(path, read_npy, [(at, byte) for at in range(10, 128) for byte in b"('\\{0"])
 
 
 def test_images_larger_than_the_decoder_takes(tmp_path: Path) -> None:
