@@ -118,19 +118,28 @@ def test_openvino_takes_several_threads(openvino, image):
 def test_openvino_keeps_the_graphs_last_used(network, openvino, monkeypatch):
     from histocerb.inference import openvino_backend
 
-    compiled, convert = [], openvino_backend._converted
+    traced, compiled = [], []
+    convert = openvino_backend._converted
 
-    def counted(*given):
-        compiled.append(given)
-        return convert(*given)
+    class Core:
+        def __init__(self, core):
+            self.core = core
+
+        def compile_model(self, *given):
+            compiled.append(given)
+            return self.core.compile_model(*given)
 
     monkeypatch.setattr(openvino_backend, "_GRAPHS", 2)
-    monkeypatch.setattr(openvino_backend, "_converted", counted)
+    monkeypatch.setattr(
+        openvino_backend, "_converted", lambda *given: traced.append(given) or convert(*given)
+    )
     predictor, counts = openvino_backend.OpenVinoPredictor(network), []
+    predictor._core = Core(predictor._core)
     for side in (144, 160, 144, 176, 144, 160):
         predictor.predict(np.zeros((side, side, 3), np.uint8), 0)
         counts.append(len(compiled))
     assert counts == [1, 2, 2, 3, 3, 4], "176 took the place of 160, not of 144, which was used since"
+    assert len(traced) == 1, "all sizes have cells, so that one trace is for all"
 
 
 def test_plain_pass(network, image):

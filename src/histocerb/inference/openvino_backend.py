@@ -33,6 +33,10 @@ def computes_in_bfloat16() -> bool:
     return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
+_Key = tuple[int, int, int, bool]
+"""Height, width and margin in pixels, and whether maps are quantised."""
+
+
 class OpenVinoPredictor:
     """Compiled graphs, the last few kept in memory, per window size, margin and kind of output.
 
@@ -43,7 +47,8 @@ class OpenVinoPredictor:
         self._config = {"INFERENCE_PRECISION_HINT": _HINTS[precision], "PERFORMANCE_HINT": "LATENCY"}
         self._network = network.eval().to("cpu")
         self._core = ov.Core()
-        self._compiled: OrderedDict[tuple[int, int, int, bool], Any] = OrderedDict()
+        self._converted: dict[_Key, Any] = {}
+        self._compiled: OrderedDict[_Key, Any] = OrderedDict()
         self._lock = Lock()  # a graph computes one window at a time
 
     @property
@@ -69,37 +74,44 @@ class OpenVinoPredictor:
                 head.name: np.array(outputs[index]) for index, head in enumerate(self._network.spec.heads)
             }
 
-    def _graph(self, key: tuple[int, int, int, bool]) -> Any:
+    def _graph(self, key: _Key) -> Any:
         """The compiled graph for windows of that size; a new one takes the place of the longest unused."""
-        height, width, margin_px, quantised = key
         if key not in self._compiled:
             while len(self._compiled) >= _GRAPHS:
                 self._compiled.popitem(last=False)
-            heads = WindowHeads(self._network, margin_px, quantised=quantised)
-            self._compiled[key] = self._core.compile_model(
-                _converted(heads, height, width), "CPU", self._config
-            )
+            self._compiled[key] = self._core.compile_model(self._model(key), "CPU", self._config)
         self._compiled.move_to_end(key)
         return self._compiled[key]
 
+    def _model(self, key: _Key) -> Any:
+        """The network for windows of that size, converted once for all sizes that are traced alike.
 
-def _converted(heads: WindowHeads, height: int, width: int) -> Any:
-    """The module as an OpenVINO model of fixed input size.
+        PyTorch never gives back what a trace took: 20 MB.
+        """
+        height, width, margin_px, quantised = key
+        traced = (_traced_px(height, margin_px), _traced_px(width, margin_px), margin_px, quantised)
+        if traced not in self._converted:
+            heads = WindowHeads(self._network, margin_px, quantised=quantised)
+            self._converted[traced] = _converted(heads, traced[:2])
+        model = self._converted[traced]
+        model.reshape([1, height, width, 3])
+        return model
+
+
+def _converted(heads: WindowHeads, shape: tuple[int, int]) -> Any:
+    """The module as an OpenVINO model, traced on windows of that height and width.
 
     Tracing runs the module once in PyTorch, on a small window; the graph is reshaped afterwards.
     The front end is called directly: `openvino.convert_model` would report its use over the network.
     """
-    sides = (_traced_px(side, heads.margin_px) for side in (height, width))
-    example = torch.zeros((1, *sides, 3), dtype=torch.uint8)
+    example = torch.zeros((1, *shape, 3), dtype=torch.uint8)
     with warnings.catch_warnings(), torch.inference_mode():
         # tracing warns of Python branches on sizes, which are those of the window, and of its own age
         warnings.simplefilter("ignore")
         traced = torch.jit.trace(heads.eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
         decoder = TorchScriptPythonDecoder(traced, example_input=(example,))
         front_end = FrontEndManager().load_by_framework("pytorch")
-        model = front_end.convert(front_end.load(decoder))
-    model.reshape([1, height, width, 3])
-    return model
+        return front_end.convert(front_end.load(decoder))
 
 
 def _traced_px(side_px: int, margin_px: int) -> int:
