@@ -1,21 +1,25 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from histocerb.core.errors import UsageError
-from histocerb.core.tasks import CERBERUS
+from histocerb.core.tasks import CERBERUS, TaskSpec
 from histocerb.data.augment import NO_AUGMENTATION, AugmentParams
 from histocerb.data.batches import Batch, BatchDataset, CropParams, loader
 from histocerb.data.sampler import SamplerParams, TaskSampler
 from histocerb.data.store import Store
-from histocerb.data.targets import instance_target, membership
+from histocerb.data.targets import CONTOUR, instance_target, membership
 
 SMALL = CropParams(crop_px=48)
 
 
-def _dataset(store: Store, params: CropParams = SMALL, segmentation_prob: float = 0.7) -> BatchDataset:
+def _dataset(
+    store: Store, params: CropParams = SMALL, segmentation_prob: float = 0.7, spec: TaskSpec = CERBERUS
+) -> BatchDataset:
     sampler = TaskSampler(store, None, SamplerParams(6, segmentation_prob=segmentation_prob))
-    return BatchDataset(store, sampler, seed=3, params=params)
+    return BatchDataset(store, sampler, seed=3, params=params, spec=spec)
 
 
 def _same(one: Batch, other: Batch) -> bool:
@@ -114,6 +118,20 @@ def test_eroded_only_has_no_contour(store: Store) -> None:
     target = _dataset(store, params, 1.0)[0].targets["nuclei.instance"]
     assert set(target.values.unique().tolist()) == {0, 1}
     assert target.weights is None
+
+
+def test_contours_end_where_the_task_says(store: Store) -> None:
+    params = CropParams(crop_px=48, augment=NO_AUGMENTATION, border_weights=False, all_labels=True)
+    nuclei = CERBERUS.task("nuclei")
+    within = replace(nuclei, postproc=replace(nuclei.postproc, outer_contour=False))
+    spec = replace(CERBERUS, tasks=(within, *(task for task in CERBERUS.tasks if task is not nuclei)))
+    before, after = (
+        _dataset(store, params, 1.0, tasks)[0].targets["nuclei.instance"].values for tasks in (CERBERUS, spec)
+    )
+    beyond = before != after
+    assert (before[beyond] == CONTOUR).all()
+    assert beyond.any()
+    assert not after[beyond].any()
 
 
 def test_workers_and_resuming_give_the_same_stream(store: Store) -> None:

@@ -29,7 +29,7 @@ def _random_ids(seed: int, high: int, size: int = 40) -> np.ndarray:
     return ids
 
 
-def _one_by_one(ids: np.ndarray, element_px: int, contour: bool) -> np.ndarray:
+def _one_by_one(ids: np.ndarray, element_px: int, contour: bool, outer: bool) -> np.ndarray:
     """The definition: every connected piece eroded and dilated alone, contour over background."""
     element = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (element_px, element_px))
     inside, edge = np.zeros(ids.shape, bool), np.zeros(ids.shape, bool)
@@ -37,7 +37,7 @@ def _one_by_one(ids: np.ndarray, element_px: int, contour: bool) -> np.ndarray:
     for k in range(1, pieces.max() + 1):
         mask = (pieces == k).astype(np.uint8)
         eroded = cv2.erode(mask, element) > 0
-        edge |= (cv2.dilate(mask, element) > 0) & ~eroded
+        edge |= ((cv2.dilate(mask, element) if outer else mask) > 0) & ~eroded
         inside |= eroded
     target = np.zeros(ids.shape, np.uint8)
     target[inside] = INSIDE
@@ -45,12 +45,14 @@ def _one_by_one(ids: np.ndarray, element_px: int, contour: bool) -> np.ndarray:
     return target
 
 
-@given(st.integers(0, 10**6), st.integers(2, 5), st.sampled_from([1, 3, 5, 11]), st.booleans())
+@given(st.integers(0, 10**6), st.integers(2, 5), st.sampled_from([1, 3, 5, 11]), st.booleans(), st.booleans())
 @settings(max_examples=60, deadline=None)
-def test_whole_map_equals_object_by_object(seed: int, high: int, element_px: int, contour: bool) -> None:
+def test_whole_map_equals_object_by_object(
+    seed: int, high: int, element_px: int, contour: bool, outer: bool
+) -> None:
     ids = _random_ids(seed, high)
-    found = instance_target(ids, element_px, contour=contour)
-    assert np.array_equal(found, _one_by_one(ids, element_px, contour))
+    found = instance_target(ids, element_px, contour=contour, outer=outer)
+    assert np.array_equal(found, _one_by_one(ids, element_px, contour, outer))
 
 
 @given(st.integers(0, 10**6))
@@ -70,6 +72,8 @@ def test_a_square_by_hand() -> None:
     expected[3, 3] = INSIDE
     assert np.array_equal(instance_target(ids, 3), expected)
     assert np.array_equal(instance_target(ids, 3, contour=False), (expected == INSIDE) * INSIDE)
+    within = np.where(ids > 0, expected, 0)
+    assert np.array_equal(instance_target(ids, 3, outer=False), within)
 
 
 def test_the_border_of_the_map_does_not_erode() -> None:

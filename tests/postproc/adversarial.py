@@ -107,11 +107,11 @@ def head_maps(case, spec: TaskSpec):
     return maps
 
 
-def small_spec(gland_px=40, lumen_px=9, element_px=11, downsample=0.5, split=None) -> TaskSpec:
+def small_spec(gland_px=40, lumen_px=9, element_px=11, downsample=0.5, split=None, outer=True) -> TaskSpec:
     """The paper's tasks for small objects, divided at `split` (thresholds, px)."""
     split = {"split_thresholds": split[0], "split_px": split[1]} if split else {}
     change = {
-        "nuclei": split,
+        "nuclei": {"outer_contour": outer} | split,
         "gland": {"min_area_px": gland_px, "element_px": element_px, "downsample": downsample} | split,
         "lumen": {"min_area_px": lumen_px} | split,
     }

@@ -90,9 +90,10 @@ def marker_labels(inside, contour, params, mask):
 def nuclei(inside, contour, params):
     """Label map of objects by watershed."""
     raw = (inside.astype(int) + contour) / 255 > params.threshold
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (params.element_px, params.element_px))
-    eroded = cv2.erode(raw.astype(np.uint8), kernel).astype(bool).reshape(raw.shape)
-    mask = union(large(eroded, params.min_area_px), raw.shape)
+    if params.outer_contour:
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (params.element_px, params.element_px))
+        raw = cv2.erode(raw.astype(np.uint8), kernel).astype(bool).reshape(raw.shape)
+    mask = union(large(raw, params.min_area_px), raw.shape)
     whole = marker_labels(inside, contour, params, mask)
     markers, parts = np.zeros_like(whole), []
     for k in range(1, whole.max() + 1):

@@ -16,7 +16,7 @@ from histocerb.postproc.segmenter import find_objects
 from histocerb.postproc.table import Frame
 
 SPEC = small_spec()
-SPECS = SPEC, small_spec(20, 9, split=((0.6, 0.8), 8))
+SPECS = SPEC, small_spec(20, 9, split=((0.6, 0.8), 8), outer=False)
 SHAPES = ((1, 50), (70, 3), (64, 64), (75, 90), (101, 58))
 
 

@@ -13,7 +13,7 @@ from histocerb.core.tasks import CERBERUS
 from histocerb.postproc import instances, postprocess
 from histocerb.postproc.blocks import Stitcher
 
-DIVIDED = small_spec(20, 9, split=((0.6, 0.8), 8)), small_spec(40, 4, 5, 1.0, split=((0.9,), 2))
+DIVIDED = small_spec(20, 9, split=((0.6, 0.8), 8), outer=False), small_spec(40, 4, 5, 1.0, split=((0.9,), 2))
 SPECS = (small_spec(), small_spec(1, 1, 7, 1.0), small_spec(200, 20, 3, 0.5), *DIVIDED, CERBERUS)
 
 

@@ -173,6 +173,28 @@ def test_constants_of_post_processing_become_part_of_the_model(recipe: Recipe, t
             first_network(replace(config, postproc={"gland": change}))
 
 
+def test_contours_of_the_checkpoint_end_where_they_were_learned_to(
+    recipe: Recipe, tiny: NetworkConfig, tmp_path: Path
+) -> None:
+    _checkpoint(tmp_path / "before", tiny, CERBERUS.only(["nuclei.instance"]))
+    change = {"start_from": str(tmp_path / "before"), "postproc": {"nuclei": {"outer_contour": False}}}
+    other, learned = (
+        validated(
+            recipe | change | {"stages": [{"heads": [head], "steps": 2, "freeze": True}]},
+            TrainConfig,
+            "recipe",
+        )
+        for head in ("gland.instance", "nuclei.instance")
+    )
+    with pytest.raises(UsageError, match=r"stage that trains nuclei\.instance"):
+        first_network(other)
+    network = first_network(learned)
+    assert not network.spec.task("nuclei").postproc.outer_contour
+    save_checkpoint(tmp_path / "after", network, {})
+    again = replace(other, start_from=str(tmp_path / "after"))
+    assert not first_network(again).spec.task("nuclei").postproc.outer_contour
+
+
 def _tuned(spec: TaskSpec) -> TaskSpec:
     """With constants of post-processing that no preset has."""
     tasks = [

@@ -76,6 +76,9 @@ class PostprocParams:
     contour_threshold: float = 0.5
     element_px: int = 3
     """Diameter of the ellipse by which targets were eroded."""
+    outer_contour: bool = True
+    """Contours of targets reach beyond objects by that ellipse, and a watershed takes one pixel off, as
+    released; False: both end where the object ends."""
     grow_px: int = 0
     """Diameter of the ellipse by which components are grown (grow only); 0: `element_px` - 1, as released."""
     downsample: float = 1.0

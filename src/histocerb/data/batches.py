@@ -207,7 +207,7 @@ class BatchDataset(Dataset[Batch]):
     ) -> Arrays:
         """Targets of one task; made with a margin, so that they are those of the whole image, cut."""
         assert task.postproc is not None
-        params, element_px = self.params, task.postproc.element_px
+        params, element_px, outer = self.params, task.postproc.element_px, task.postproc.outer_contour
         margin = ellipse(element_px).shape[0] // 2
         ids = warp_ids(self.store.ids(index, task.name), grown(matrix, margin), params.crop_px + 2 * margin)
         if inked is not None:
@@ -216,7 +216,9 @@ class BatchDataset(Dataset[Batch]):
         arrays: Arrays = {}
         instance, typed = task.head(HeadKind.INSTANCE), task.head(HeadKind.TYPE)
         if instance is not None:
-            arrays[instance.name] = instance_target(ids, element_px, contour=params.contour)[inner]
+            arrays[instance.name] = instance_target(ids, element_px, contour=params.contour, outer=outer)[
+                inner
+            ]
             if params.border_weights:
                 arrays[instance.name + WEIGHTS] = border_weights(ids, element_px)[inner]
         classes = self.store.classes(index, task.name) if typed is not None else {}

@@ -20,20 +20,22 @@ UInt8 = npt.NDArray[np.uint8]
 Ids = npt.NDArray[np.integer[Any]]
 
 
-def instance_target(ids: Ids, element_px: int, *, contour: bool = True) -> UInt8:
+def instance_target(ids: Ids, element_px: int, *, contour: bool = True, outer: bool = True) -> UInt8:
     """H x W uint8: 1 inside (eroded objects), 2 contour (their dilation minus their erosion), 0 elsewhere.
 
     A pixel is inside when all pixels under the ellipse of diameter `element_px` around it have its id, pixels
     outside the map not counting. It is contour when it is not inside and some object is under the ellipse.
     As the ellipse is symmetric, this is the union over objects eroded and dilated one by one, and no pixel is
-    inside one object and contour of another. Without `contour`, only the eroded objects are marked (paper's
-    "Cerberus"; with it, "Cerberus+").
+    inside one object and contour of another. Without `outer`, objects are not dilated: contours end where
+    they end. Without `contour`, only the eroded objects are marked (paper's "Cerberus"; with it,
+    "Cerberus+").
     """
     values = _comparable(ids)
     element = ellipse(element_px)
     lowest, highest = cv2.erode(values, element), cv2.dilate(values, element)
     inside = (lowest == highest) & (lowest > 0)
-    target = (highest > 0).astype(np.uint8) * np.uint8(CONTOUR if contour else 0)
+    reached = highest if outer else values
+    target = (reached > 0).astype(np.uint8) * np.uint8(CONTOUR if contour else 0)
     target[inside] = INSIDE
     return target
 

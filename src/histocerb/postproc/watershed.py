@@ -2,8 +2,9 @@
 
 With q1, q2 the bytes of inside and contour, all regions 4-connected:
 
-- E is the mask q1 + q2 > 255 t, eroded once by the 3 x 3 cross (pixels outside the image count as set),
-  without its components of fewer than `min_area_px` pixels. B are the components of q1 > 255
+- E is the mask q1 + q2 > 255 t, where contours reach beyond objects (`outer_contour`) eroded once by the
+  3 x 3 cross (pixels outside the image count as set), without its components of fewer than `min_area_px`
+  pixels. B are the components of q1 > 255
   `marker_threshold` that have at least `min_marker_px` pixels. A *unit* is a component of the union of E
   and B; units do not affect each other.
 - Every component of B is a marker. Pixels of its unit that lie in its holes and in no other marker belong
@@ -32,12 +33,12 @@ REACH_PX = 1
 
 def unit_mask(maps: TaskMaps, params: PostprocParams) -> Bool:
     """H x W bool. Its components are unions of whole units: small components are not dropped here."""
-    return _eroded(maps, params) | (maps.inside > cutoff(params.marker_threshold))
+    return _extent(maps, params) | (maps.inside > cutoff(params.marker_threshold))
 
 
 def label_objects(maps: TaskMaps, params: PostprocParams) -> tuple[I32, I64]:
     """H x W int32: objects numbered in raster order of their first pixels, and flat indices of these."""
-    parts, first = large_components(_eroded(maps, params), params.min_area_px)
+    parts, first = large_components(_extent(maps, params), params.min_area_px)
     within = parts > 0
     labels, number = split(*_markers(maps, params, within), maps.inside, params)
     found, _, anchors = largest_pieces(flooded(labels, parts, maps.inside, len(first)), number)
@@ -61,8 +62,10 @@ def _markers(maps: TaskMaps, params: PostprocParams, within: Bool) -> tuple[I32,
     return labels, int(is_marker.sum())
 
 
-def _eroded(maps: TaskMaps, params: PostprocParams) -> Bool:
+def _extent(maps: TaskMaps, params: PostprocParams) -> Bool:
     raw = maps.inside.astype(np.uint16) + maps.contour > cutoff(params.threshold)
+    if not params.outer_contour:
+        return raw
     eroded = raw.copy()
     eroded[1:] &= raw[:-1]
     eroded[:-1] &= raw[1:]

@@ -74,7 +74,24 @@ def run_spec(config: TrainConfig, started: TaskSpec | None = None) -> TaskSpec:
     if config.calibrate and any(change.class_temperature is not None for change in config.postproc.values()):
         raise UsageError("expected a class_temperature or calibrate, found both; remove one")
     spec = spec.only({*trained, *(head.name for head in kept)})
-    return _changed(_inherited(spec, started, config) if started else spec, config.postproc)
+    if started:
+        spec = _inherited(spec, started, config)
+        _check_contours(spec, started, config)
+    return _changed(spec, config.postproc)
+
+
+def _check_contours(spec: TaskSpec, started: TaskSpec, config: TrainConfig) -> None:
+    """Where contours of `start_from` end can change only as its instance head learns other ones."""
+    for task in spec.objects:
+        change, head = config.postproc.get(task.name), task.head(HeadKind.INSTANCE)
+        assert task.postproc is not None
+        if change is None or change.outer_contour in (None, task.postproc.outer_contour) or head is None:
+            continue
+        if head in started.heads and head.name not in trained_heads(config):
+            raise UsageError(
+                f"expected a stage that trains {head.name}, as postproc.{task.name} changes outer_contour of "
+                "start_from, found none; add one or leave outer_contour out"
+            )
 
 
 def _check_task_weights(config: TrainConfig, spec: TaskSpec) -> None:

@@ -82,6 +82,8 @@ class PostprocChange:
     that it was fitted to.
 
     Attributes:
+        outer_contour: whether contours of targets reach beyond objects, as in the preset; a run that changes
+            it trains the instance head.
         threshold: on inside + contour (nuclei), or on inside without contour (glands, lumina).
         min_area_px: smaller components are dropped.
         min_marker_px: smaller markers are dropped (nuclei).
@@ -91,6 +93,7 @@ class PostprocChange:
         class_temperature: of `class_prob`, from another run that had images to calibrate on.
     """
 
+    outer_contour: bool | None = None
     threshold: float | None = Field(default=None, gt=0, lt=1)
     min_area_px: int | None = Field(default=None, ge=0)
     min_marker_px: int | None = Field(default=None, ge=0)
