@@ -55,6 +55,13 @@ def test_a_check_that_breaks_is_a_finding():
     assert not checks._safely(_odd).ok
 
 
+def test_machine_code_without_a_place(monkeypatch):
+    monkeypatch.setattr("histocerb.core.compiled.folder", lambda: None)
+    found = checks._machine_code()
+    assert "NUMBA_CACHE_DIR" in found.remedy
+    assert not found.essential
+
+
 def test_what_an_extra_needs_may_be_missing(monkeypatch, tmp_path):
     monkeypatch.setattr(checks, "requires", lambda _: ['nosuchpackage>=2; extra == "cluster"'])
     missing = next(check for check in all_checks(tmp_path) if check.name == "nosuchpackage")

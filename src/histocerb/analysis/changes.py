@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from histocerb.core.compiled import compiled
 from histocerb.core.outlines import Float, Int, Outlines
 
 SAME_IOU = 0.5
@@ -90,7 +90,7 @@ def _areas(outlines: Outlines) -> Float:
     return areas
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _measure(points: Float, rings: Int, objects: Int, areas: Float) -> None:
     for n in range(objects.size - 1):
         twice = 0.0
@@ -104,7 +104,7 @@ def _measure(points: Float, rings: Int, objects: Int, areas: Float) -> None:
         areas[n] = abs(twice) / 2
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _share(
     points: Float,
     rings: Int,
@@ -132,7 +132,7 @@ def _share(
             shared[k] += _common_length(a, b) * (edges[row + 1] - edges[row])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _stripes(own: Float, other: Float) -> Float:
     """Heights of the corners of two polygons where both are, rising; at most one where they do not meet."""
     top, bottom = max(own.min(), other.min()), min(own.max(), other.max())
@@ -140,7 +140,7 @@ def _stripes(own: Float, other: Float) -> Float:
     return np.unique(heights[(heights >= top) & (heights <= bottom)])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _crossings(points: Float, rings: Int, first: int, last: int, edges: Float) -> tuple[Int, Float]:
     """Where a polygon crosses the centre lines of stripes, sorted per stripe: offsets and x."""
     rows = max(edges.size - 1, 0)
@@ -173,7 +173,7 @@ def _crossings(points: Float, rings: Int, first: int, last: int, edges: Float) -
     return starts, xs
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _row_at(edges: Float, rows: int, y: float, row: int) -> int:
     """The stripe that begins at a height, or `rows`; looked for from `row` on, where the last corner was."""
     while row < rows and edges[row] < y:
@@ -183,7 +183,7 @@ def _row_at(edges: Float, rows: int, y: float, row: int) -> int:
     return row
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _common_length(a: Float, b: Float) -> float:
     """Length that lies between the 1st and 2nd, 3rd and 4th ... of both sorted lists."""
     total, i, j = 0.0, 0, 0

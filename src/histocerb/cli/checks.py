@@ -53,7 +53,7 @@ def all_checks(folder: Path) -> Iterator[Check]:
     """
     yield Check("histocerb", f"{__version__} on Python {platform.python_version()}, {platform.platform()}")
     yield from _packages()
-    for look in (_processor, _cuda, _openvino, _openslide, _codecs, _memory, _model):
+    for look in (_processor, _cuda, _openvino, _openslide, _codecs, _machine_code, _memory, _model):
         yield _safely(look)
     yield _disk(folder)
 
@@ -113,6 +113,16 @@ def _codecs() -> Check:
             "TIFF codecs", f"without {', '.join(missing)}", "pip install --force-reinstall imagecodecs"
         )
     return Check("TIFF codecs", ", ".join(_CODECS))
+
+
+def _machine_code() -> Check:
+    folder = importlib.import_module("histocerb.core.compiled").folder()
+    if folder is None:
+        remedy = (
+            "set NUMBA_CACHE_DIR to a folder of your own; without it every start compiles anew, for seconds"
+        )
+        return Check("machine code", "cannot be kept", remedy, essential=False)
+    return Check("machine code", f"kept in {folder}", essential=False)
 
 
 def _memory() -> Check:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from histocerb.core.compiled import compiled
 from histocerb.core.config_file import STRICT
 from histocerb.core.errors import UsageError
 from histocerb.data.warp import Matrix
@@ -136,7 +136,7 @@ _LIGHT = np.clip(np.round(256 * np.exp(-np.arange(6 * _PER_DENSITY) / _PER_DENSI
 """Grey value of each optical density, in steps of 1 / 512 up to 6."""
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _remix(
     image: UInt8,
     mix: npt.NDArray[np.float32],

@@ -7,7 +7,8 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from histocerb.core.compiled import compiled
 
 W0 = 10.0
 _NEGLIGIBLE = 0.01
@@ -55,7 +56,7 @@ def split_pieces(ids: Ids) -> npt.NDArray[np.int32]:
     return np.asarray(_split(ids), np.int32)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _root(parent: npt.NDArray[Any], i: int) -> int:
     while parent[i] != i:
         parent[i] = parent[parent[i]]
@@ -63,7 +64,7 @@ def _root(parent: npt.NDArray[Any], i: int) -> int:
     return i
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _split(ids: npt.NDArray[Any]) -> npt.NDArray[Any]:
     height, width = ids.shape
     labels = np.zeros((height, width), np.int32)
@@ -107,7 +108,7 @@ def _split(ids: npt.NDArray[Any]) -> npt.NDArray[Any]:
 Pair = tuple[int, int, int, int]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _offer(best: Pair, d: int, k: int) -> Pair:
     """The two nearest objects (distance, object; twice) when `k` is at `d`, nearer than the second."""
     d0, k0, d1, k1 = best
@@ -118,7 +119,7 @@ def _offer(best: Pair, d: int, k: int) -> Pair:
     return d0, k0, d, k
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _sweep(distance: npt.NDArray[Any], owner: npt.NDArray[Any]) -> None:
     """Hand the two nearest objects on to the right and down; maps have a frame of one pixel.
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from histocerb.core.compiled import compiled
 
 Matrix = npt.NDArray[np.float64]
 
@@ -59,7 +60,7 @@ def _cut(source: npt.NDArray[Any], matrix: Matrix, side: int) -> npt.NDArray[Any
     return part[:: int(down), :: int(right)]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _mirrored(i: int, n: int) -> int:
     if 0 <= i < n:
         return i
@@ -69,7 +70,7 @@ def _mirrored(i: int, n: int) -> int:
     return i if i < n else 2 * n - 2 - i
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _nearest(source: npt.NDArray[Any], m: Matrix, out: npt.NDArray[Any]) -> None:
     height, width = source.shape
     for row in range(out.shape[0]):
@@ -83,7 +84,7 @@ def _nearest(source: npt.NDArray[Any], m: Matrix, out: npt.NDArray[Any]) -> None
             out[row, column] = source[np.uintp(y), np.uintp(x)]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _linear(source: npt.NDArray[Any], m: Matrix, out: npt.NDArray[Any]) -> None:
     """Bilinear in steps of 1/256 pixel."""
     height, width = source.shape[:2]

@@ -23,7 +23,7 @@ import numpy as np
 from histocerb.core.geometry import Region
 from histocerb.core.instances import InstanceTable
 from histocerb.core.tasks import Task
-from histocerb.postproc.compiled import I32, I64, Bool
+from histocerb.postproc.arrays import I32, I64, Bool
 from histocerb.postproc.components import reached
 from histocerb.postproc.maps import TaskMaps, factor
 from histocerb.postproc.seams import CutUnit, Group, Place, Seams

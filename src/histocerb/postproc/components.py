@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from histocerb.postproc.compiled import I32, I64, U8, Bool, compiled
+from histocerb.core.compiled import compiled
+from histocerb.postproc.arrays import I32, I64, U8, Bool
 from histocerb.postproc.runs import Runs, find_runs
 
 

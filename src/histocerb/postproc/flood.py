@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from histocerb.postproc.compiled import I32, I64, U8, Bool, compiled
+from histocerb.core.compiled import compiled
+from histocerb.postproc.arrays import I32, I64, U8, Bool
 
 
 def flooded(labels: I32, parts: I32, inside: U8, count: int) -> I32:

@@ -27,8 +27,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from histocerb.core.compiled import compiled
 from histocerb.core.tasks import PostprocParams
-from histocerb.postproc.compiled import I32, I64, U8, Bool, compiled
+from histocerb.postproc.arrays import I32, I64, U8, Bool
 from histocerb.postproc.components import large_components, large_regions, largest_pieces
 from histocerb.postproc.flood import flooded
 from histocerb.postproc.holes import fill_holes

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from histocerb.postproc.compiled import I32, I64, Bool, compiled
+from histocerb.core.compiled import compiled
+from histocerb.postproc.arrays import I32, I64, Bool
 from histocerb.postproc.runs import Runs, find_runs
 
 

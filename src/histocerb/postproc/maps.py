@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from histocerb.core.errors import UsageError
 from histocerb.core.tasks import HeadKind, PostprocParams, Task
-from histocerb.postproc.compiled import U8, Bool
+from histocerb.postproc.arrays import U8, Bool
 
 _INSIDE, _CONTOUR = 1, 2
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from histocerb.core.compiled import compiled
 from histocerb.core.outlines import Outlines, offsets
-from histocerb.postproc.compiled import I32, I64, Bool, compiled
+from histocerb.postproc.arrays import I32, I64, Bool
 
 
 def trace(labels: I32, count: int) -> Outlines:

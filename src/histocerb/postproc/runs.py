@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from histocerb.postproc.compiled import I32, I64, U8, Bool, compiled
+from histocerb.core.compiled import compiled
+from histocerb.postproc.arrays import I32, I64, U8, Bool
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from histocerb.core.geometry import Region
-from histocerb.postproc.compiled import I64
+from histocerb.postproc.arrays import I64
 
 Place = tuple[int, int, int]
 """A pixel edge on a tile border: 0 (horizontal line) or 1 (vertical), the line, the pixel along it."""

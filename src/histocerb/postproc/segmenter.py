@@ -9,7 +9,7 @@ import numpy as np
 from histocerb.core.instances import InstanceTable
 from histocerb.core.tasks import Grouping, PostprocParams, Task
 from histocerb.postproc import grow, watershed
-from histocerb.postproc.compiled import I32, I64, Bool
+from histocerb.postproc.arrays import I32, I64, Bool
 from histocerb.postproc.components import renumber
 from histocerb.postproc.maps import TaskMaps
 from histocerb.postproc.table import Frame, measure

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from histocerb.core.compiled import compiled
 from histocerb.core.tasks import PostprocParams
-from histocerb.postproc.compiled import I32, U8, Bool, compiled
+from histocerb.postproc.arrays import I32, U8, Bool
 from histocerb.postproc.components import large_regions
 from histocerb.postproc.maps import cutoff
 

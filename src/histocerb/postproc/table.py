@@ -18,11 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from histocerb.core.compiled import compiled
 from histocerb.core.instances import NO_CLASS, InstanceTable
 from histocerb.core.outlines import Outlines
 from histocerb.core.tasks import Task
+from histocerb.postproc.arrays import I32, I64, U8
 from histocerb.postproc.calibrate import calibrated
-from histocerb.postproc.compiled import I32, I64, U8, compiled
 from histocerb.postproc.maps import TaskMaps
 from histocerb.postproc.outlines import trace
 

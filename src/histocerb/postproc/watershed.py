@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from histocerb.core.compiled import compiled
 from histocerb.core.tasks import PostprocParams
-from histocerb.postproc.compiled import I32, I64, Bool, compiled
+from histocerb.postproc.arrays import I32, I64, Bool
 from histocerb.postproc.components import components, large_components, largest_pieces
 from histocerb.postproc.flood import flooded
 from histocerb.postproc.holes import enclosures_of

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from histocerb.core.compiled import compiled
 
 _UNIT = 1 << 14
 """Weights of one output pixel sum to this."""
@@ -93,7 +94,7 @@ def _linear(
     return starts, np.stack([_UNIT - second, second], axis=1)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _apply(
     flat: npt.NDArray[np.uint8],
     row_starts: npt.NDArray[np.int64],

@@ -7,11 +7,12 @@ Seeds are non-negative int64; `mix` derives independent streams from one.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar, cast
+from typing import ParamSpec, TypeVar
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from histocerb.core.compiled import compiled as machine_code
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -28,9 +29,8 @@ _TO_UNIT = 1.0 / 9007199254740992.0
 
 
 def compiled(function: Callable[P, T]) -> Callable[P, T]:
-    """Compile with numba: cached on disk, without the interpreter lock, typed for mypy."""
-    jit = numba.njit(cache=True, nogil=True, error_model="numpy")
-    return cast("Callable[P, T]", jit(function))
+    """Machine code in which a division by 0 gives infinity."""
+    return machine_code(function, error_model="numpy")
 
 
 @compiled
