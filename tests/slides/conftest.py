@@ -1,5 +1,6 @@
 """Small slides of every kind."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parent))  # for dicom_heads
 
 APERIO = "Aperio Image Library v11.2.1\n701x530 (128x128) JPEG/RGB Q=80|AppMag = 20|MPP = 0.5"
 MPP = 0.5

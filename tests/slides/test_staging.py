@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import shutil
 import subprocess
@@ -184,6 +185,78 @@ def test_what_is_in_use_stays_and_others_wait(slides, store, cache, monkeypatch)
 def test_a_slide_larger_than_the_cache(store, cache):
     with pytest.raises(SlideError, match="raise --cache-size"):
         stage(store / "0.png", Cache(cache.folder, 10))
+
+
+def limit_disk(monkeypatch, cache, room):
+    """A disk that has room for so many bytes of copies."""
+
+    def disk_usage(_):
+        copied = sum(path.stat().st_size for path in cache.place.glob("*/*.png"))
+        return shutil._ntuple_diskusage(room, copied, room - copied)
+
+    monkeypatch.setattr(staging.shutil, "disk_usage", disk_usage)
+
+
+def test_a_disk_smaller_than_the_bound(slides, store, cache, monkeypatch):
+    limit_disk(monkeypatch, cache, small(cache, slides, 2).max_bytes)
+    for number in (0, 1, 0, 2):
+        stage(store / f"{number}.png", cache).release()
+        time.sleep(0.02)
+    assert copies(cache) == {"0.png", "2.png"}
+
+
+def test_a_disk_that_others_have_filled(slides, store, cache, monkeypatch):
+    limit_disk(monkeypatch, cache, 10)
+    with pytest.raises(SlideError, match=r"expected room for .*No space left.*another --cache-dir"):
+        stage(store / "0.png", cache)
+
+
+def test_a_disk_that_gets_full_meanwhile(store, cache, monkeypatch):
+    fs, _ = file_system(store.url)
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(type(fs), "get_file", full)
+    with pytest.raises(SlideError, match=r"expected room for .*No space left.*another --cache-dir"):
+        stage(store / "0.png", cache)
+
+
+@pytest.fixture
+def default(tmp_path, monkeypatch) -> Cache:
+    monkeypatch.setattr(staging.tempfile, "gettempdir", lambda: str(tmp_path))
+    return Cache()
+
+
+posix = pytest.mark.skipif(os.name == "nt", reason="no users there")
+
+
+@posix
+def test_the_default_folder_is_closed_to_others(store, default):
+    for _ in range(2):
+        stage(store / "0.png", default).release()
+        assert default.place.stat().st_mode & 0o777 == 0o700
+        default.place.chmod(0o755)
+
+
+@posix
+@pytest.mark.parametrize("kind", ["open", "link", "dangling", "file", "foreign"])
+def test_a_default_folder_that_others_may_have_made_is_refused(store, default, tmp_path, monkeypatch, kind):
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    if kind in ("link", "dangling"):
+        default.place.symlink_to(tmp_path / ("elsewhere" if kind == "link" else "none"))
+    elif kind == "file":
+        default.place.touch(mode=0o600)
+    else:
+        default.place.mkdir(mode=0o700)
+    if kind == "open":
+        default.place.chmod(0o720)
+    if kind == "foreign":
+        place = default.place
+        monkeypatch.setattr(Cache, "place", place)
+        monkeypatch.setattr(os, "getuid", lambda: place.stat().st_uid + 1)
+    with pytest.raises(UsageError, match="expected a folder of yours to which nobody else may write"):
+        stage(store / "0.png", default)
 
 
 def test_half_a_copy_of_a_killed_process_is_made_whole(slides, store, cache):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -64,6 +66,7 @@ def segment(
     from histocerb.inference.cluster.tasks import ModelOnNodes
     from histocerb.inference.cohort.failures import FAILURES_FILE
     from histocerb.inference.cohort.plan import Request, Shard, make_plan
+    from histocerb.inference.compute import check_for_gpu
     from histocerb.inference.memory import within
     from histocerb.inference.pipeline import WorkSettings
     from histocerb.slides.remote import place
@@ -76,9 +79,13 @@ def segment(
     if keep_maps:
         settings = replace(settings, keep_maps=True)
     budget = None if memory is None else parse_bytes(memory, "--memory")
-    with results_at(where.out) as results:
+    with _ends_cleanly(), results_at(where.out) as results:
         plan = make_plan(request, results.folder)
-        loaded = load_model(model, "cpu" if nodes else device, precision, batch).running
+        if nodes and nodes.gpus:
+            check_for_gpu(precision, batch)
+            loaded = load_model(model, "cpu").running
+        else:
+            loaded = load_model(model, device, precision, batch).running
         on_nodes = ModelOnNodes(ModelSource(_absolute(model), device, precision, batch), loaded.sha256)
         if budget is not None:
             settings = within(budget, settings, loaded)
@@ -87,6 +94,16 @@ def segment(
         failures = (results.folder / FAILURES_FILE).exists()
     say(report(outcomes, where.out, failures))
     _leave(outcomes)
+
+
+@contextmanager
+def _ends_cleanly() -> Iterator[None]:
+    """SIGTERM, with which schedulers end a job, does what Ctrl-C does: nothing temporary stays behind."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _leave(outcomes: Sequence[Outcome]) -> None:

@@ -30,7 +30,7 @@ def status(
         states = slide_states(seen)
         files = [(title, name) for title, name in titles if (seen / name).exists()]
     if states:
-        say(_slides(states))
+        say(_slides(states).replace(str(seen), str(where)))
     say(_totals(states))
     for title, name in files:
         say(f"{title}: {where / name}")

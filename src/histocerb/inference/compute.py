@@ -56,6 +56,16 @@ def resolve(device: str | torch.device = AUTO, precision: str = AUTO, batch: str
     return Compute(devices, _precision(precision, on_cpu), _batch(str(batch), on_cpu, len(devices)))
 
 
+def check_for_gpu(precision: str = AUTO, batch: str | int = AUTO) -> None:
+    """See that a GPU, which another machine has, can do what `--precision` and `--batch` ask for.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    _precision(precision, on_cpu=False)
+    _batch(str(batch), on_cpu=False, devices=1)
+
+
 def resolve_devices(device: str) -> tuple[str, ...]:
     """`auto`, `cpu`, `cuda`, `cuda:i`, `cuda:all`, or several with commas, to `cpu` and `cuda:i`.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from histocerb.slides.remote import Place, RemoteFile, remote_bytes
+from histocerb.slides.remote import Place, RemoteFile
+from histocerb.slides.remote_slide import slide_bytes
 
 _OPENSLIDE = (".bif", ".czi", ".dcm", ".mrxs", ".ndpi", ".scn", ".svs", ".svslide", ".vms", ".vmu")
 _TIFF = (".btf", ".qptiff", ".tf2", ".tf8", ".tif", ".tiff")
@@ -23,9 +24,13 @@ def is_slide_name(path: Place) -> bool:
 
 
 def stored_bytes(path: Place) -> int:
-    """What a slide takes on disk, its companion folder included; 0 where there is no such file."""
+    """What a slide takes on disk, its companion folder included; 0 where there is no such file.
+
+    Raises:
+        SlideError: A store cannot be read.
+    """
     if isinstance(path, RemoteFile):
-        return remote_bytes(path)
+        return slide_bytes(path)
     try:
         total = path.stat().st_size
         if path.suffix.lower() in _WITH_FOLDER:

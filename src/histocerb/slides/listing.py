@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 from histocerb.core.errors import SlideError
 from histocerb.slides.remote import Place, RemoteFile, file_system, reachable
 
-_DICOM, _INDEX, _TILE = ".dcm", ".vms", (".jpg", ".jpeg")
+DICOM = ".dcm"
+_INDEX, _TILE = ".vms", (".jpg", ".jpeg")
 _HEAD_BYTES = 1 << 16
-_AT_ONCE = 16
+AT_ONCE = 16
 """Heads of files that are read at the same time, from a store far away above all."""
 
 _PREAMBLE = 128
@@ -31,11 +32,11 @@ _Some = TypeVar("_Some", bound=Place)
 
 def one_per_slide(files: Sequence[_Some]) -> list[_Some]:
     """The files without those that belong to a slide which another of them stands for, in their order."""
-    dicom = [file for file in files if file.suffix.lower() == _DICOM]
+    dicom = [file for file in files if file.suffix.lower() == DICOM]
     indices = [file for file in files if file.suffix.lower() == _INDEX]
     if len(dicom) < 2 and not indices:
         return list(files)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         heads = dict(zip((*dicom, *indices), pool.map(_head, (*dicom, *indices)), strict=True))
     seen: set[tuple[Place, str]] = set()
     kept = []
@@ -96,13 +97,23 @@ def _is_tile(file: Place, indices: Sequence[Place], heads: Mapping[Any, bytes]) 
     return file.suffix.lower() in _TILE and any(file.name.encode() in heads[index] for index in beside)
 
 
+def head_of(file: Place) -> bytes:
+    """The first bytes of a file.
+
+    Raises:
+        OSError: A local file cannot be read.
+        SlideError: One of a store cannot be read.
+    """
+    if isinstance(file, RemoteFile):
+        with reachable(file.url):
+            fs, path = file_system(file.url)
+            return bytes(fs.cat_file(path, start=0, end=_HEAD_BYTES))
+    with file.open("rb") as stream:
+        return stream.read(_HEAD_BYTES)
+
+
 def _head(file: Place) -> bytes:
     try:
-        if isinstance(file, RemoteFile):
-            with reachable(file.url):
-                fs, path = file_system(file.url)
-                return bytes(fs.cat_file(path, start=0, end=_HEAD_BYTES))
-        with file.open("rb") as stream:
-            return stream.read(_HEAD_BYTES)
+        return head_of(file)
     except (OSError, SlideError):  # which is said when it is opened as a slide
         return b""

@@ -6,6 +6,7 @@ Google Cloud Storage.
 
 from __future__ import annotations
 
+import errno
 import io
 import re
 from collections.abc import Iterator, Mapping
@@ -18,8 +19,10 @@ from histocerb.core.errors import SlideError, UsageError
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _LOCAL = ("file://", "local://")
-_VERSIONS = ("ETag", "etag", "md5Hash", "generation", "mtime", "LastModified", "created")
+_WEB = ("http://", "https://")
+_VERSIONS = ("ETag", "etag", "md5Hash", "generation", "mtime", "LastModified", "Last-Modified", "created")
 _MAGIC = re.compile(r"[*?[]")
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, order=True)
@@ -44,12 +47,12 @@ class RemoteFile:
     @property
     def parent(self) -> RemoteFile:
         """The folder it is in."""
-        return RemoteFile(self.url.rpartition("/")[0])
+        return RemoteFile(self._named.rpartition("/")[0])
 
     @property
     def name(self) -> str:
         """Last part of the URL."""
-        return self.url.rpartition("/")[2]
+        return self._named.rpartition("/")[2]
 
     @property
     def stem(self) -> str:
@@ -63,8 +66,24 @@ class RemoteFile:
 
     @property
     def is_pattern(self) -> bool:
-        """True for a glob."""
-        return bool(_MAGIC.search(self.url))
+        """True for what may be a glob, unless there is a file of just this name."""
+        return bool(_MAGIC.search(self._named))
+
+    @property
+    def _named(self) -> str:
+        """The URL without what web servers are told besides the name, such as a signature."""
+        return self.url.partition("?")[0] if self.url.lower().startswith(_WEB) else self.url
+
+    def joined(self, path: str) -> RemoteFile:
+        """Where a path leads that begins in this folder; `..` does not lead out of the bucket."""
+        scheme, _, rest = self.url.partition("://")
+        bucket, *parts = rest.split("/")
+        for part in path.split("/"):
+            if part == "..":
+                del parts[-1:]
+            elif part != ".":
+                parts.append(part)
+        return RemoteFile(f"{scheme}://{'/'.join([bucket, *parts])}")
 
     @contextmanager
     def open(self, encoding: str, newline: str) -> Iterator[TextIO]:
@@ -85,11 +104,22 @@ def is_url(text: str) -> bool:
 
 
 def place(text: str) -> Place:
-    """What a user names: a URL or a path."""
+    """What a user names: a URL or a path.
+
+    Raises:
+        UsageError: It is the beginning of a URL and no more.
+    """
     for scheme in _LOCAL:
-        if text.startswith(scheme):
+        if text.startswith(scheme) and text != scheme:
             return Path(text.removeprefix(scheme))
-    return RemoteFile(text.rstrip("/")) if is_url(text) else Path(text)
+    if not is_url(text):
+        return Path(text)
+    if not text.partition("://")[2].strip("/"):
+        raise UsageError(
+            f"{text}: expected a URL such as s3://bucket/folder, found nothing after its beginning; name the "
+            "bucket and what is in it"
+        )
+    return RemoteFile(text.rstrip("/"))
 
 
 def file_system(url: str) -> tuple[Any, str]:
@@ -122,6 +152,7 @@ def reachable(url: str) -> Iterator[None]:
     """Turn failures of a store into one sentence.
 
     Raises:
+        OSError: This machine has no room for what is read.
         SlideError: The file is not there, or the store cannot be read.
     """
     try:
@@ -129,6 +160,8 @@ def reachable(url: str) -> Iterator[None]:
     except FileNotFoundError:
         raise SlideError(f"{url}: expected a slide, found no such file; check the URL") from None
     except (OSError, ValueError, RuntimeError, TimeoutError) as error:
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            raise
         raise SlideError(
             f"{url}: the store cannot be read ({' '.join(str(error).split()) or type(error).__name__}); "
             "check the URL, the network and your credentials"
@@ -176,12 +209,19 @@ def look(place: RemoteFile) -> StoredFile:
     return _stored(place, info)
 
 
-def remote_bytes(place: RemoteFile) -> int:
-    """Size of a file; 0 where its store does not tell, which fails when it is opened."""
-    try:
-        return look(place).size
-    except SlideError:
-        return 0
+def shown(place: RemoteFile) -> StoredFile | None:
+    """What the store says of one file; None where there is none, or none that it shows us.
+
+    Raises:
+        SlideError: The store cannot be read.
+    """
+    with reachable(place.url):
+        fs, path = file_system(place.url)
+        try:
+            info: Mapping[str, Any] = fs.info(path)
+        except (FileNotFoundError, PermissionError):
+            return None
+    return _stored(place, info) if info["type"] == "file" else None
 
 
 def files_in(folder: RemoteFile) -> list[StoredFile]:
@@ -206,6 +246,13 @@ def matching(pattern: RemoteFile) -> list[RemoteFile]:
         _, above_path = file_system(above)
     names = [str(name).removeprefix(above_path) for name, info in found.items() if info["type"] == "file"]
     return sorted(RemoteFile(above + name) for name in names)
+
+
+def is_there(place: RemoteFile) -> bool:
+    """True for the name of a file or folder."""
+    with reachable(place.url):
+        fs, path = file_system(place.url)
+        return bool(fs.exists(path))
 
 
 def is_folder(place: RemoteFile) -> bool:

@@ -8,21 +8,23 @@
 <cache>/lock                 held while a copy is begun, or an old one removed
 ```
 
-A copy is used again where URL, size and version are the same. Room for a new one is made by removing those
-that nobody reads, the one that was used least lately first.
+A copy is used again where URL, size and version are the same. Room for a new one, within the bound and on the
+disk, is made by removing those that nobody reads, the one that was used least lately first.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
 import re
 import secrets
 import shutil
+import stat
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +32,8 @@ from pathlib import Path
 from filelock import BaseFileLock, FileLock, Timeout
 
 from histocerb.core.errors import SlideError, UsageError
-from histocerb.slides.remote import RemoteFile, StoredFile, file_system, files_in, look, reachable
+from histocerb.slides.remote import RemoteFile, StoredFile, file_system, look, reachable
+from histocerb.slides.remote_slide import slide_files
 
 _LOG = logging.getLogger(__name__)
 
@@ -42,16 +45,13 @@ _COPY = re.compile("[0-9a-f]{32}")
 _SIZE = re.compile(r"([0-9.]+)\s*(|[kmgt]b?)", re.IGNORECASE)
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
-_IN_A_FOLDER = {".mrxs": None, ".dcm": (".dcm",), ".vms": (".jpg", ".opt"), ".vmu": (".ngr", ".opt")}
-"""Formats of many files: None for a folder of the slide's name, else endings of the files beside it."""
-
 
 @dataclass(frozen=True)
 class Cache:
     """Where copies are, and how much they may take.
 
     Attributes:
-        folder: on a local disk; None: `histocerb-slides-UID` among the temporary files.
+        folder: on a local disk; None: `histocerb-slides-UID` among the temporary files, for this user alone.
         max_bytes: that all copies together may take.
     """
 
@@ -108,13 +108,14 @@ def stage(place: RemoteFile, cache: Cache) -> Staged:
 
     Raises:
         SlideError: The slide cannot be read, changed while it was copied, or does not fit into the cache.
+        UsageError: No folder is named, and others may write to the one among the temporary files.
     """
-    files = _slide_files(place)
+    files = slide_files(place)
     identity = " ".join(f"{file.place} {file.size} {file.version}" for file in files)
     entry = cache.place / hashlib.sha256(identity.encode()).hexdigest()[:32]
     needed = sum(file.size for file in files)
     try:
-        cache.place.mkdir(parents=True, exist_ok=True)
+        _make_folder(cache)
         with FileLock(cache.place / f"{entry.name}.lock"):  # one process copies, others of this slide wait
             use = _begin(entry, needed, place, cache)
             try:
@@ -135,6 +136,24 @@ def stage(place: RemoteFile, cache: Cache) -> Staged:
     return Staged(entry / place.name, use)
 
 
+def _make_folder(cache: Cache) -> None:
+    """Make the folder of the copies; the one among the temporary files, which all users share, with care."""
+    if cache.folder is not None:
+        cache.folder.mkdir(parents=True, exist_ok=True)
+        return
+    with suppress(FileExistsError):
+        cache.place.mkdir(mode=0o700)
+    found = cache.place.lstat()
+    if not hasattr(os, "getuid"):
+        return
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise UsageError(
+            f"{cache.place}: expected a folder of yours to which nobody else may write, found another; "
+            "remove it, or choose another folder with --cache-dir"
+        )
+    cache.place.chmod(0o700)
+
+
 def _begin(entry: Path, needed: int, place: RemoteFile, cache: Cache) -> BaseFileLock:
     """Make room for a copy, and a mark that this process uses it."""
     while True:
@@ -150,22 +169,37 @@ def _begin(entry: Path, needed: int, place: RemoteFile, cache: Cache) -> BaseFil
 
 
 def _make_room(entry: Path, needed: int, place: RemoteFile, cache: Cache) -> bool:
-    """Remove old copies; False where others are in use and take the room for now."""
+    """Remove old copies; False where others are in use and take the room for now.
+
+    Raises:
+        OSError: There are no copies, and the disk is full all the same.
+        SlideError: The slide is larger than the cache.
+    """
     if needed > cache.max_bytes:
         raise SlideError(
             f"{place}: expected a cache of at least {needed / _GB:.3g} GB, found one of "
             f"{cache.max_bytes / _GB:.3g} GB; raise --cache-size"
         )
     shutil.rmtree(entry, ignore_errors=True)  # half a copy, of a process that was killed
-    others = {path: _used_s(path) for path in cache.place.iterdir() if _is_copy(path)}
+    others = sorted(filter(_is_copy, cache.place.iterdir()), key=_used_s)
     sizes = {path: _size(path) for path in others}
-    for path in sorted(others, key=others.__getitem__):
-        if sum(sizes.values()) + needed <= cache.max_bytes:
+    for path in others:
+        if _fits(needed, sizes, cache):
             break
         if not _in_use(path):
             shutil.rmtree(path, ignore_errors=True)
             del sizes[path]
-    return sum(sizes.values()) + needed <= cache.max_bytes
+    fits = _fits(needed, sizes, cache)
+    if not fits and not sizes:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return fits
+
+
+def _fits(needed: int, sizes: Mapping[Path, int], cache: Cache) -> bool:
+    """True where a copy keeps the bound, and the disk has room for it and those that are being made."""
+    begun = sum(size for path, size in sizes.items() if not (path / _WHOLE).exists())
+    free = shutil.disk_usage(cache.place).free
+    return needed + sum(sizes.values()) <= cache.max_bytes and needed + begun <= free
 
 
 def _is_copy(path: Path) -> bool:
@@ -209,16 +243,6 @@ def _copy(file: StoredFile, path: Path) -> None:
         )
 
 
-def _slide_files(place: RemoteFile) -> Sequence[StoredFile]:
-    """The file of a slide, first, and those that its format keeps beside it."""
-    first = look(place)
-    if place.suffix.lower() not in _IN_A_FOLDER:
-        return [first]
-    endings = _IN_A_FOLDER[place.suffix.lower()]
-    folder = place.parent / place.stem if endings is None else place.parent
-    beside = [file.place for file in files_in(folder) if file.place != place]
-    return [first, *(look(file) for file in beside if endings is None or file.suffix.lower() in endings)]
-
-
 def _below(slide: RemoteFile, file: RemoteFile) -> str:
-    return file.url.removeprefix(f"{slide.parent.url}/")
+    """Path of a file of a slide, from the folder of the slide."""
+    return slide.name if file == slide else file.url.removeprefix(f"{slide.parent.url}/")

@@ -89,6 +89,27 @@ def test_a_store_that_fails_is_one_sentence(store, monkeypatch):
         store.read("a")
 
 
+@pytest.mark.parametrize("ask", ["write", "create", "upload", "files"])
+def test_a_bucket_that_is_not_there_is_one_sentence(store, tmp_path, monkeypatch, ask):
+    def none(self, *_, **__):
+        raise FileNotFoundError("The specified bucket does not exist")
+
+    (tmp_path / "file").touch()
+    arguments = {"write": ("a", b""), "create": ("a", b""), "upload": (tmp_path / "file", "a"), "files": ()}
+    monkeypatch.setattr("histocerb.inference.cluster.store.file_system", lambda _: (Missing(none), "bucket"))
+    with pytest.raises(OutputError, match=r"\(The specified bucket does not exist\); check the URL"):
+        getattr(store, ask)(*arguments[ask])
+
+
+class Missing:
+    """A file system of which every call fails in the same way."""
+
+    protocol = "missing"
+
+    def __init__(self, fail):
+        self.pipe_file = self.put_file = self.find = fail
+
+
 def test_one_holder_at_a_time(store):
     with leased(store) as lease:
         lease.check()
@@ -136,6 +157,26 @@ def test_who_lost_it_is_told_and_leaves_that_of_the_other(store):
         with pytest.raises(InWorkError, match=r"took the slide over.* nothing of it was published"):
             lease.check()
     assert lease_numbers(store) == [2]
+
+
+def test_numbers_that_begin_anew_are_told_apart(store):
+    """A was suspended, B took over and is done, C has begun: it has the number that A had."""
+    with leased(store) as first:
+        store.remove_folder(".work")
+        leave(store, ELSEWHERE)
+        with pytest.raises(InWorkError, match="took the slide over"):
+            first.check()
+    assert lease_numbers(store) == [1]
+    assert store_lease.read_holder(store, 1) == ELSEWHERE
+
+
+def test_a_lease_that_cannot_be_given_back_is_no_failure(store, monkeypatch, caplog):
+    def busy(*_):
+        raise OutputError("busy")
+
+    with leased(store):
+        monkeypatch.setattr(type(store), "remove", busy)
+    assert "could not be given back: busy" in caplog.text
 
 
 def test_the_holder_gives_signs_of_life(store):

@@ -5,18 +5,24 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from histocerb.cli.main import main
 from histocerb.core.errors import OutputError, UsageError
-from histocerb.inference.cluster import publish
+from histocerb.inference.cluster import cohort, publish
 from histocerb.inference.cluster.cohort import Where
-from histocerb.inference.cluster.results import seen_at
+from histocerb.inference.cluster.publish import stored_manifest
+from histocerb.inference.cluster.results import results_at, seen_at
+from histocerb.inference.cluster.source import ask_source, remember_source, unchanged
 from histocerb.inference.cluster.store import Store
 from histocerb.inference.cohort.failures import read_failures
+from histocerb.inference.cohort.run import Unwatched
+from histocerb.inference.cohort.slides import CohortSlide
 from histocerb.inference.cohort.status import slide_states
+from histocerb.inference.pipeline import WorkSettings
 from histocerb.slides.reader import open_slide
 from histocerb.slides.remote import RemoteFile, file_system
 from histocerb.slides.staging import Cache
@@ -64,6 +70,52 @@ def test_what_is_done_is_skipped_without_a_copy(scans, where, memory, segment, p
     (outcome,) = segment([slides / "a.png"], other)
     assert outcome.result.skipped
     assert (tmp_path / "other").exists()
+
+
+def test_a_slide_that_is_replaced_while_it_is_segmented_is_looked_at_again(
+    scans, where, memory, segment, put
+):
+    slides = put(scans, memory / "slides")
+    fs, path = file_system(slides.url)
+
+    class Replaces(Unwatched):
+        def begin(self, slide):
+            return self.tell
+
+        def tell(self, stage, done, total, mm2):
+            fs.pipe_file(f"{path}/a.png", (scans / "c.png").read_bytes())
+
+    (outcome,) = segment([slides / "a.png"], where, watch=Replaces())
+    assert not outcome.failed
+    (outcome,) = segment([slides / "a.png"], where)
+    assert outcome.other_result  # of what was there before
+
+
+def test_files_beside_a_slide_are_looked_at(scans, where, memory, segment, model):
+    segment([scans / "a.png"], where)
+    folder, slides = Store(where.out / "a"), Store(memory / "slides")
+    slides.write("a.mrxs", b"index")
+    slides.write("a/Data0000.dat", b"cut off")
+    manifest = stored_manifest(folder)
+    slide = CohortSlide(slides.root / "a.mrxs", "a", 0.5)
+    remember_source(ask_source(slide), folder)
+    assert unchanged(slide, model, folder) == manifest
+    slides.write("a/Data0000.dat", b"whole now")
+    assert unchanged(slide, model, folder) is None
+
+
+@pytest.mark.parametrize(("local", "on_disk"), [(True, False), (False, False), (False, True)])
+def test_pieces_that_a_killed_process_left_of_a_slide_that_is_done_go(
+    scans, where, memory, segment, put, tmp_path, local, on_disk
+):
+    slides = scans if local else put(scans, memory / "slides")
+    where = replace(where, out=tmp_path / "out") if on_disk else where
+    segment([slides / "a.png"], where)
+    url = RemoteFile(f"file://{where.out}") if on_disk else where.out
+    Store(url / "a").write(".pieces-0123456789abcdef/shard.tar", b"0")
+    (outcome,) = segment([slides / "a.png"], where)
+    assert outcome.result.skipped
+    assert not [name for name in names(url) if ".pieces" in name]
 
 
 @pytest.mark.parametrize("name", ["a b", "Schnitt ä", "a#1", "a%20b", "a[1]"])
@@ -230,6 +282,36 @@ def test_status_of_a_store(scans, where, memory, segment, put):
         states = {slide.name: str(slide.state) for slide in slide_states(seen)}
         assert read_failures(seen).keys() == {"c"}
     assert states == {"a": "done", "b": "done", "c": "failed"}
+
+
+def test_status_of_a_store_with_a_damaged_manifest(scans, where, segment, capsys):
+    segment([scans], where)
+    Store(where.out / "b").write("manifest.json", b"")
+    assert main(["status", where.out.url]) == 0
+    shown = capsys.readouterr().out
+    assert "2 done, 1 failed" in shown
+    assert f"found something else in {where.out}/b/manifest.json" in shown
+
+
+def test_what_a_slide_costs_does_not_grow_with_the_others(scans, where, segment, model, monkeypatch):
+    (outcome,) = segment([scans / "a.png"], where)
+    read_bytes, read = Path.read_bytes, []
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path) or read_bytes(path))
+    counts = []
+    for others in (1, 30):
+        for number in range(others):
+            Store(where.out / f"{others}-{number}").write("columns.json", b"{}")
+        with results_at(where.out) as results:
+            read.clear()
+            results.keep(outcome, model.spec)
+            counts.append(len(read))
+    assert counts[0] == counts[1]
+
+
+def test_nodes_are_given_a_cache_by_its_whole_path():
+    where = Where(Path("out"), Cache(Path("cache")))
+    job = cohort._job(CohortSlide(Path("a.svs"), "a"), None, where, WorkSettings(), False)
+    assert job.cache.folder == Path("cache").absolute()
 
 
 def test_a_slide_that_runs_is_shown_and_left_alone(scans, where, model, segment):

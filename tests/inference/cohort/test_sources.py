@@ -1,9 +1,11 @@
 import os
+import uuid
 
 import pytest
 
 from histocerb.core.errors import UsageError
 from histocerb.inference.cohort.sources import find_slides
+from histocerb.slides.remote import RemoteFile, file_system
 
 
 @pytest.fixture
@@ -99,3 +101,20 @@ def test_a_name_that_is_no_text(tmp_path):
     path = os.fsdecode(bytes(tmp_path) + b"/\xff.svs")
     with pytest.raises(UsageError, match="name for a result folder"):
         names(type(tmp_path)(path))
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("study [1]/x[1].svs", ["x[1]"]),
+        ("study [1]", ["x[1]", "y"]),
+        ("plain/x[12].svs", ["x1", "x2"]),
+        ("plain/x?.svs", ["x1", "x2"]),
+    ],
+)
+def test_urls_are_patterns_where_there_is_no_such_file(source, expected):
+    folder = RemoteFile(f"memory://{uuid.uuid4().hex}")
+    for name in ("study [1]/x[1].svs", "study [1]/y.svs", "plain/x1.svs", "plain/x2.svs"):
+        fs, path = file_system(f"{folder}/{name}")
+        fs.pipe_file(path, b"x")
+    assert names(folder / source) == expected

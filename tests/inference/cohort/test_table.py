@@ -1,9 +1,12 @@
+import uuid
+from pathlib import Path
+
 import pytest
 
 from histocerb.core.errors import UsageError
 from histocerb.inference.cohort.sources import find_slides
 from histocerb.inference.cohort.table import read_table
-from histocerb.slides.remote import RemoteFile
+from histocerb.slides.remote import RemoteFile, file_system
 
 
 @pytest.fixture
@@ -116,3 +119,14 @@ def test_slides_may_be_urls(tmp_path):
         "s3://bucket/slides/a.svs",
     )
     assert second.path == tmp_path / "b.svs"
+
+
+def test_paths_in_a_table_in_a_store(tmp_path):
+    folder = RemoteFile(f"memory://{uuid.uuid4().hex}")
+    fs, path = file_system(f"{folder}/tables/cohort.csv")
+    fs.pipe_file(path, f"slide\n{tmp_path}/a.svs\n../slides/b.svs\n./c.svs\n".encode())
+    assert [slide.path for slide in read_table(folder / "tables" / "cohort.csv")] == [
+        Path(tmp_path / "a.svs"),
+        folder / "slides" / "b.svs",
+        folder / "tables" / "c.svs",
+    ]

@@ -102,7 +102,8 @@ def _job(
     if isinstance(slide.path, Path):
         slide = replace(slide, path=slide.path.absolute())
     out = where.out.absolute() if isinstance(where.out, Path) else where.out
-    return Job(slide, out, model, settings, overwrite, where.cache, where.shard_windows)
+    cache = replace(where.cache, folder=where.cache.folder and where.cache.folder.absolute())
+    return Job(slide, out, model, settings, overwrite, cache, where.shard_windows)
 
 
 def _here(jobs: Sequence[Job], watch: CohortWatch) -> Iterator[Outcome]:

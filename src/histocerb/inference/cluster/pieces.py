@@ -121,7 +121,6 @@ def discard(slide: Store, but: str = "") -> None:
         slide: folder of its results.
         but: name of a folder of pieces that stays.
     """
-    folders = {name.partition("/")[0] for name in slide.files()}
-    for folder in folders:
+    for folder in slide.folders():
         if folder.startswith(_PREFIX) and folder != but:
             slide.remove_folder(folder)

@@ -86,11 +86,11 @@ def segment_into_store(slide: Slide, model: RunningModel, folder: Store, how: Ho
     begun = describe(slide, model)
     earlier = finished(folder, begun.key, overwrite=how.overwrite)
     if earlier is not None:
-        return SlideResult(folder.root, earlier, skipped=True)
+        return _skipped(folder, earlier)
     with leased(folder) as lease, tempfile.TemporaryDirectory(prefix="histocerb-", dir=how.scratch) as place:
         earlier = finished(folder, begun.key, overwrite=how.overwrite)
         if earlier is not None:  # another process has finished it just now
-            return SlideResult(folder.root, earlier, skipped=True)
+            return _skipped(folder, earlier)
         local = Path(place) / "slide"
         try:
             manifest = _segment(slide, model, folder, how, lease, local)
@@ -98,6 +98,12 @@ def segment_into_store(slide: Slide, model: RunningModel, folder: Store, how: Ho
             _tell_failure(folder, lease, begun, error)
             raise
     return SlideResult(folder.root, manifest)
+
+
+def _skipped(folder: Store, earlier: Manifest) -> SlideResult:
+    """A result that was there, without pieces that a process left which was killed just after it was done."""
+    pieces.discard(folder)
+    return SlideResult(folder.root, earlier, skipped=True)
 
 
 def _segment(

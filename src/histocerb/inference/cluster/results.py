@@ -13,7 +13,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -25,18 +25,11 @@ from histocerb.inference.cluster.store import Store
 from histocerb.inference.cluster.store_lease import alive_name, lease_numbers, read_holder
 from histocerb.inference.cohort.failures import FAILURES_FILE
 from histocerb.inference.cohort.plan import Plan
-from histocerb.inference.cohort.results import COLUMNS_FILE
+from histocerb.inference.cohort.results import COLUMNS_FILE, manifest_or_reason
 from histocerb.inference.cohort.run import Outcome, begin_cohort, end_cohort, keep
 from histocerb.inference.cohort.slides import SUMMARY_FILE
 from histocerb.inference.lease import LEASE_FILE
-from histocerb.inference.manifest import (
-    MANIFEST_FILE,
-    RUN_FILE,
-    RunningModel,
-    Status,
-    json_text,
-    parse_manifest,
-)
+from histocerb.inference.manifest import MANIFEST_FILE, RUN_FILE, RunningModel, Status, json_text
 from histocerb.inference.pipeline import WorkSettings
 from histocerb.inference.work import WORK_FOLDER
 from histocerb.slides.remote import Place
@@ -44,9 +37,10 @@ from histocerb.slides.remote import Place
 _LOG = logging.getLogger(__name__)
 
 _RECORD = r"\.failed\.[^/]+\.json"
-_OURS = re.compile(rf"{RUN_FILE}|{FAILURES_FILE}|{SUMMARY_FILE}|{_RECORD}|[^/]+/{COLUMNS_FILE}")
-"""Files that this process sends; manifests are sent by who works on the slide."""
-_SMALL = re.compile(rf"{_OURS.pattern}|[^/]+/{MANIFEST_FILE}")
+_SMALL = re.compile(
+    rf"{RUN_FILE}|{FAILURES_FILE}|{SUMMARY_FILE}|{_RECORD}|[^/]+/(?:{COLUMNS_FILE}|{MANIFEST_FILE})"
+)
+"""Files of the mirror. Manifests are sent by who works on the slide, the others from here."""
 _TRIES = 10
 
 
@@ -99,21 +93,22 @@ class StoreResults:
     def __init__(self, store: Store, folder: Path) -> None:
         self.store, self.folder = store, folder
         self._known: dict[str, bytes] = {}
+        self._unsent: set[str] = set()
         self.pull()
 
     def begin(self, plan: Plan, model: RunningModel, settings: WorkSettings, device: str) -> None:
         """See `Results.begin`."""
         begin_cohort(plan, model, self.folder, settings, device)
-        self._push()
+        self._push([RUN_FILE])
 
     def keep(self, outcome: Outcome, spec: TaskSpec) -> None:
         """See `Results.keep`; what the store refuses does not stop the others, and is sent the next time."""
+        slide = outcome.slide.name
         if outcome.result is not None:
-            name = f"{outcome.slide.name}/{MANIFEST_FILE}"
-            self._mirror(name, json_text(asdict(outcome.result.manifest)).encode())
+            self._mirror(f"{slide}/{MANIFEST_FILE}", json_text(asdict(outcome.result.manifest)).encode())
         keep(self.folder, outcome, spec)
         try:
-            self._push()
+            self._push([f".failed.{slide}.json", f"{slide}/{COLUMNS_FILE}", FAILURES_FILE, SUMMARY_FILE])
         except (OutputError, OSError) as error:
             _LOG.warning("%s: what became of it could not be sent yet: %s", outcome.slide.path, error)
 
@@ -122,7 +117,7 @@ class StoreResults:
         self.pull()
         for _ in range(_TRIES):
             end_cohort(self.folder, model)
-            self._push()
+            self._push([FAILURES_FILE, SUMMARY_FILE])
             if not self.pull():
                 return
 
@@ -144,22 +139,26 @@ class StoreResults:
         (self.folder / name).write_bytes(content)
         self._known[name] = content
 
-    def _push(self) -> None:
-        """Send what has changed in the mirror."""
-        present = {path.relative_to(self.folder).as_posix(): path for path in self.folder.rglob("*")}
-        for name, path in sorted(present.items()):
-            if _OURS.fullmatch(name) and path.read_bytes() != self._known.get(name):
-                self.store.write(name, path.read_bytes())
-                self._known[name] = path.read_bytes()
-        for name in [name for name in self._known if _OURS.fullmatch(name) and name not in present]:
-            self.store.remove(name)
-            del self._known[name]
+    def _push(self, names: Iterable[str]) -> None:
+        """Send what has changed in the mirror of these files, and of those that could not be sent before."""
+        self._unsent.update(names)
+        for name in sorted(self._unsent):
+            path = self.folder / name
+            content = path.read_bytes() if path.exists() else None
+            if content is None and name in self._known:
+                self.store.remove(name)
+                del self._known[name]
+            elif content is not None and content != self._known.get(name):
+                self.store.write(name, content)
+                self._known[name] = content
+            self._unsent.discard(name)
 
     def mirror_leases(self) -> None:
         """Show in the mirror who works on slides, as `status` looks for it."""
         for name in [name for name in self._known if name.endswith(f"/{MANIFEST_FILE}")]:
             folder = name.partition("/")[0]
-            if parse_manifest(self._known[name], name).status is Status.RUNNING:
+            manifest, _ = manifest_or_reason(self.folder / folder)
+            if manifest is not None and manifest.status is Status.RUNNING:
                 _mirror_lease(self.store / folder, self.folder / folder / WORK_FOLDER)
 
 

@@ -92,6 +92,13 @@ class Store:
             found = fs.find(path, detail=True)
         return {self._name(path, key): info for key, info in found.items()}
 
+    def folders(self) -> list[str]:
+        """Names of the folders directly in it."""
+        with self._asking() as (fs, path), suppress(FileNotFoundError):
+            found = fs.ls(path, detail=True)
+            return [self._name(path, info["name"]) for info in found if info["type"] == "directory"]
+        return []
+
     def exists(self, name: str) -> bool:
         """True where there is such a file."""
         with self._asking() as (fs, path):
@@ -136,7 +143,7 @@ class Store:
         """
         try:
             yield file_system(self.root.url)
-        except (FileNotFoundError, OutputError):
+        except OutputError:
             raise
         except Exception as error:
             if not isinstance(error, OSError | TimeoutError | RuntimeError) and not is_of_store(error):

@@ -9,9 +9,9 @@ The rules are those of `inference.lease`, with what stores offer:
    the store tells both.
 3. The lease with the highest number holds, until it is older than `expiry_s`, or its process is known to be
    dead. Then the next number may be created.
-4. The holder looks for a higher number before it publishes. If there is one it has lost the slide, publishes
-   nothing, and says so (`InWorkError`).
-5. Who is done removes its leases, the highest last.
+4. The holder looks whether the highest lease says its token before it publishes. If not, it has lost the
+   slide, publishes nothing, and says so (`InWorkError`). Numbers alone do not tell: they begin anew after 5.
+5. Who is done removes its lease, after those with lower numbers, if it still says its token.
 
 A holder that is suspended between 4 and its last upload may still publish. What it uploads has the same
 bytes, unless the other process works with another model and `--overwrite`; then the checksums in the manifest
@@ -61,7 +61,7 @@ class StoreLease:
             InWorkError: it is not.
         """
         numbers = lease_numbers(self._folder)
-        if not numbers or numbers[-1] != self._number:
+        if not numbers or numbers[-1] != self._number or not self._is_own():
             raise InWorkError(
                 f"expected this process to hold {self._folder.root}, found that another one took the slide "
                 "over, as this one gave no sign of life for too long (was it suspended?); nothing of it was "
@@ -77,11 +77,20 @@ class StoreLease:
         return True
 
     def release(self) -> None:
-        """Remove this lease and those before it."""
-        for number in lease_numbers(self._folder):
-            if number <= self._number:
-                self._folder.remove(lease_name(number))
-        self._folder.remove(alive_name(self.token))
+        """Remove this lease and those before it; one that a store does not remove now is over before long."""
+        try:
+            if self._is_own():
+                for number in lease_numbers(self._folder):
+                    if number <= self._number:
+                        self._folder.remove(lease_name(number))
+            self._folder.remove(alive_name(self.token))
+        except OutputError as error:
+            _LOG.warning("a lease could not be given back: %s", error)
+
+    def _is_own(self) -> bool:
+        """True while the lease of this number is that of this process."""
+        holder = read_holder(self._folder, self._number)
+        return holder is not None and holder.token == self.token
 
 
 def lease_numbers(folder: Store) -> list[int]:

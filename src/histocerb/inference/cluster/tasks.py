@@ -24,13 +24,13 @@ from histocerb.inference import work
 from histocerb.inference.canvas import Canvas
 from histocerb.inference.cluster import pieces
 from histocerb.inference.cluster.publish import HowToWork, finished, segment_into_store
-from histocerb.inference.cluster.source import remember_source, unchanged
+from histocerb.inference.cluster.source import ask_source, remember_source, unchanged
 from histocerb.inference.cluster.store import Store
 from histocerb.inference.cohort.slides import CohortSlide
 from histocerb.inference.kept_maps import are_kept
 from histocerb.inference.lease import TERMS
 from histocerb.inference.ledger import Place as WindowPlace
-from histocerb.inference.manifest import RunningModel, describe
+from histocerb.inference.manifest import Manifest, RunningModel, describe
 from histocerb.inference.pipeline import Stages, WorkSettings, run_windows
 from histocerb.inference.progress import Progress, no_progress
 from histocerb.inference.protocol import HeadMaps
@@ -133,11 +133,12 @@ def begin(job: Job, *, again: bool = False) -> SlideResult | tuple[Shard, ...]:
     earlier = _unchanged(job)
     if earlier is not None:
         return earlier
+    said = ask_source(job.slide)
     with closing(job.opened()) as slide:
         begun = describe(slide, loaded(job.model))
         earlier = _finished(job, begun.key)
         if earlier is not None:
-            remember_source(job.slide, job.folder)
+            remember_source(said, job.folder)
             return earlier
         shards = _shards(slide, job.shard_windows)
     if len(shards) < 2:
@@ -190,21 +191,26 @@ def finish(job: Job, *, again: bool = False, progress: Progress = no_progress) -
     until_s = time.monotonic() + (_PATIENCE_S if again else 0.0)
     while True:
         try:
-            with closing(job.opened()) as slide:
-                return _finish(job, slide, progress)
+            return _finish(job, progress)
         except InWorkError:
             if time.monotonic() > until_s:
                 raise
         time.sleep(_ASK_AGAIN_S)
 
 
-def _finish(job: Job, slide: Slide, progress: Progress) -> SlideResult:
+def _finish(job: Job, progress: Progress) -> SlideResult:
+    said = ask_source(job.slide)
+    with closing(job.opened()) as slide:
+        result = _segment(job, slide, progress)
+    remember_source(said, job.folder)
+    return result
+
+
+def _segment(job: Job, slide: Slide, progress: Progress) -> SlideResult:
     model, folder = loaded(job.model), job.folder
     if isinstance(job.out, RemoteFile):
         how = HowToWork(job.settings, job.overwrite, progress=progress)
-        result = segment_into_store(slide, model, folder, how)
-        remember_source(job.slide, folder)
-        return result
+        return segment_into_store(slide, model, folder, how)
     key = describe(slide, model).key
 
     def take_up(work_folder: Path) -> None:
@@ -220,7 +226,6 @@ def _finish(job: Job, slide: Slide, progress: Progress) -> SlideResult:
         take_up=take_up,
     )
     pieces.discard(folder)
-    remember_source(job.slide, folder)
     return result
 
 
@@ -237,7 +242,7 @@ def _unchanged(job: Job) -> SlideResult | None:
         return None
     if job.settings.keep_maps and isinstance(folder, Path) and not are_kept(folder, manifest.key):
         return None
-    return SlideResult(folder, manifest, skipped=True)
+    return _skipped(job, manifest)
 
 
 def _finished(job: Job, key: str) -> SlideResult | None:
@@ -247,7 +252,13 @@ def _finished(job: Job, key: str) -> SlideResult | None:
     else:
         keep_maps = job.settings.keep_maps
         manifest = work.finished(folder, key, overwrite=job.overwrite, with_maps=keep_maps)
-    return None if manifest is None else SlideResult(folder, manifest, skipped=True)
+    return None if manifest is None else _skipped(job, manifest)
+
+
+def _skipped(job: Job, manifest: Manifest) -> SlideResult:
+    """A result that was there; see `publish.segment_into_store`."""
+    pieces.discard(job.folder)
+    return SlideResult(job.out / job.slide.name, manifest, skipped=True)
 
 
 def _grid(slide: Slide) -> WindowGrid:

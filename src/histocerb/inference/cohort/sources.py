@@ -14,7 +14,7 @@ from histocerb.inference.manifest import MANIFEST_FILE
 from histocerb.inference.overview import OVERVIEW_FILE
 from histocerb.slides.files import is_slide_name, stored_bytes
 from histocerb.slides.listing import one_per_slide
-from histocerb.slides.remote import Place, RemoteFile, files_in, is_folder, matching
+from histocerb.slides.remote import Place, RemoteFile, files_in, is_folder, is_there, matching
 
 _TABLE_SUFFIX = ".csv"
 
@@ -28,6 +28,7 @@ def find_slides(sources: Sequence[Place], mpp: float | None = None) -> list[Coho
         mpp: micrometres per pixel of slides whose row does not say it.
 
     Raises:
+        SlideError: A store cannot be read.
         UsageError: A folder or glob without slides, a faulty table, two slides of one name, a name that is no
             name of a folder.
     """
@@ -71,7 +72,7 @@ def _files(source: Place) -> Sequence[Place]:
 
 def _remote_files(source: RemoteFile) -> list[RemoteFile]:
     """See `_files`."""
-    if source.is_pattern:
+    if source.is_pattern and not is_there(source):
         found = [file for file in matching(source) if is_slide_name(file)]
     elif not is_slide_name(source) and is_folder(source):
         found = [file.place for file in files_in(source) if is_slide_name(file.place)]

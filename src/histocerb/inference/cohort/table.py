@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import math
 from collections import Counter
+from pathlib import Path
 
 from histocerb.core.errors import UsageError
 from histocerb.inference.cohort.failures import FAILURES_FILE, REASON
 from histocerb.inference.cohort.slides import CohortSlide, check_name
-from histocerb.slides.remote import Place, is_url, place
+from histocerb.slides.remote import Place, RemoteFile, is_url, place
 
 SLIDE, MPP, NAME = "slide", "mpp", "name"
 OWN_COLUMNS = (SLIDE, MPP, NAME)
@@ -18,9 +19,9 @@ OWN_COLUMNS = (SLIDE, MPP, NAME)
 def read_table(path: Place) -> list[CohortSlide]:
     """The slides of a CSV table.
 
-    The column `slide` is needed: a file, relative to the table, or a URL. `mpp` (micrometres per pixel) and
-    `name` (of the result folder) may be there and may be empty. All other columns are carried along, but
-    for those without a heading, and the `reason` of a `failures.csv`.
+    The column `slide` is needed: a file, by its whole path or relative to the table, or a URL. `mpp`
+    (micrometres per pixel) and `name` (of the result folder) may be there and may be empty. All other columns
+    are carried along, but for those without a heading, and the `reason` of a `failures.csv`.
 
     Raises:
         UsageError: The file or one of its rows is not like that; two rows have one name.
@@ -72,11 +73,20 @@ def _slide(table: Place, line: int, row: dict[str, str]) -> CohortSlide:
     where = f"{table}, line {line}"
     if not row[SLIDE]:
         raise UsageError(f"{where}: expected a slide, found an empty cell; name a file or remove the row")
-    path = place(row[SLIDE]) if is_url(row[SLIDE]) else table.parent / row[SLIDE]
+    path = _file(table.parent, row[SLIDE])
     name = check_name(row.get(NAME) or path.stem, where)
     own = (*OWN_COLUMNS, REASON) if table.name == FAILURES_FILE else OWN_COLUMNS
     columns = {key: cell for key, cell in row.items() if key and key not in own}
     return CohortSlide(path, name, _mpp(where, row.get(MPP, "")), columns)
+
+
+def _file(folder: Place, cell: str) -> Place:
+    """What a cell names; whole paths are those of this machine, also in a table in a store."""
+    if is_url(cell):
+        return place(cell)
+    if isinstance(folder, RemoteFile) and not Path(cell).is_absolute():
+        return folder.joined(cell)
+    return folder / cell if isinstance(folder, Path) else Path(cell)
 
 
 def _mpp(where: str, text: str) -> float | None:
