@@ -58,7 +58,7 @@ export function readAddress(hash: string): Address {
   const isSlide = path.startsWith("slide/");
   return {
     page: isSlide ? "slide" : "cohort",
-    slide: isSlide ? decodeURIComponent(path.slice("slide/".length)) : "",
+    slide: isSlide ? decoded(path.slice("slide/".length)) : "",
     place: readPlace(words),
     layers: {
       off: (words.get("off") ?? "").split(",").filter(Boolean),
@@ -99,6 +99,15 @@ export function writeAddress(address: Address): string {
   if (address.other !== null) words.set("other", String(address.other));
   const query = words.toString();
   return `#/slide/${encodeURIComponent(address.slide)}${query ? `?${query}` : ""}`;
+}
+
+/** People type names as they are: a `%` that begins no code stands for itself. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text.replace(/%(?![0-9a-f]{2})/gi, "%25"));
+  } catch {
+    return text;
+  }
 }
 
 function readPlace(words: URLSearchParams): Place | null {

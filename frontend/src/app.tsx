@@ -26,7 +26,6 @@ export function App() {
 
 function begin(cohort: Cohort): void {
   state.cohort.value = cohort;
-  document.title = `${cohort.title} · histocerb`;
   const only = cohort.slides[0];
   if (cohort.single && state.page.value === "cohort" && only.state === "done") state.openSlide(only.name);
 }

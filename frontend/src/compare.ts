@@ -1,17 +1,19 @@
 // Two results of a slide: what the server found out about them, and two screens that move as one.
 
 import { getJson, slideUrl, type ChangesState, type Slide } from "./api";
+import * as state from "./state";
 import type { Stage } from "./viewer/stage";
 
 const AGAIN_MS = 400;
 const SIDES = [["matched", "retyped", "lost"], ["matched", "retyped", "new"]];
 
-/** Waits until the server has compared all objects. */
-export async function compared(name: string, report: (share: number) => void, signal: AbortSignal): Promise<ChangesState> {
+/** Waits until the server has compared all objects; a question about changes before that would keep it from other work. */
+export async function compared(name: string, signal: AbortSignal, report?: (share: number) => void): Promise<ChangesState> {
   for (;;) {
     const found = await getJson<ChangesState>(slideUrl({ name }, "changes"), signal);
+    state.changes.value = found.changes;
     if (found.stamp) return found;
-    report(found.share);
+    report?.(found.share);
     await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
   }
 }

@@ -1,8 +1,10 @@
 // What is asked from the server when selection, view or threshold change.
 
-import { effect } from "@preact/signals";
-import { getJson, slideUrl, type Counts, type ObjectFacts, type Slide } from "./api";
+import { batch, effect } from "@preact/signals";
+import { getJson, slideUrl, type Counts, type Difference, type ObjectFacts, type Slide } from "./api";
+import { compared } from "./compare";
 import { areaOnSlide } from "./polygon";
+import { idsOf } from "./select";
 import { corners } from "./view";
 import * as state from "./state";
 import type { Stage } from "./viewer/stage";
@@ -10,7 +12,7 @@ import type { Stage } from "./viewer/stage";
 /** Facts of the selected object; an object that is to be flown to is. */
 export function followSelection(slide: Slide, stage: Stage): () => void {
   const { selectedId, selected } = stage.result;
-  return effect(() => {
+  const ofFacts = effect(() => {
     const id = selectedId.value;
     if (id === null) {
       selected.value = null;
@@ -18,11 +20,7 @@ export function followSelection(slide: Slide, stage: Stage): () => void {
     }
     const controller = new AbortController();
     getJson<ObjectFacts>(slideUrl(slide, `objects/${id}`), controller.signal).then(
-      (facts) => {
-        selected.value = facts;
-        if (state.fly.peek()) stage.flyTo(facts);
-        state.fly.value = false;
-      },
+      (facts) => (selected.value = facts),
       (error: Error) => {
         if (controller.signal.aborted) return;
         state.problem.value = error.message;
@@ -31,6 +29,50 @@ export function followSelection(slide: Slide, stage: Stage): () => void {
     );
     return () => controller.abort();
   });
+  const ofFlight = effect(() => {
+    const facts = selected.value;
+    if (!state.fly.value || facts === null || facts.id !== selectedId.value) return;
+    state.fly.value = false;
+    stage.flyTo(facts);
+  });
+  return () => {
+    ofFacts();
+    ofFlight();
+    selected.value = null;
+  };
+}
+
+/** What became of the selected object, and with it the same one of the other result. */
+export function followDifference(name: string): () => void {
+  const end = effect(() => {
+    const ids = state.selectedIds();
+    const known = state.difference.peek();
+    if (known && String(idsOf(known)) === String(ids)) return;
+    state.difference.value = null;
+    const side = ids[0] === null ? 1 : 0;
+    if (ids[side] === null) return;
+    const controller = new AbortController();
+    whatBecame(name, side, ids[side], controller.signal).then(
+      (found) =>
+        batch(() => {
+          state.difference.value = found;
+          idsOf(found).forEach((id, n) => (state.results[n].selectedId.value = id));
+        }),
+      (error: Error) => {
+        if (!controller.signal.aborted) state.problem.value = error.message;
+      },
+    );
+    return () => controller.abort();
+  });
+  return () => {
+    end();
+    state.difference.value = null;
+  };
+}
+
+async function whatBecame(name: string, side: 0 | 1, id: number, signal: AbortSignal): Promise<Difference> {
+  await compared(name, signal);
+  return getJson<Difference>(slideUrl({ name }, `changes/${side}/${id}`), signal);
 }
 
 /** Counts of the slide and of what is on the screen, above the threshold. */
@@ -62,10 +104,11 @@ export function followCounts(slide: Slide, { totals, inView }: state.Result): ()
 
 /** Ask once whether the stain of a slide is unusual; a slide that cannot be found says nothing. `v` stamps its pixels. */
 export function askStain(name: string, v?: string): void {
-  if (name in state.stains.peek()) return;
-  state.stains.value = { ...state.stains.peek(), [name]: "" };
+  const stain = state.stainOf(name);
+  if (stain.peek() !== null) return;
+  stain.value = "";
   getJson<{ warning: string }>(slideUrl({ name }, "stain", { v })).then(
-    ({ warning }) => warning && (state.stains.value = { ...state.stains.peek(), [name]: warning }),
+    ({ warning }) => (stain.value = warning),
     () => undefined,
   );
 }

@@ -1,10 +1,11 @@
 // The keyboard. `KEYS` is what `?` shows; what it says is what is done.
 
-import { getJson, slideUrl } from "./api";
+import { getJson, slideUrl, type Slide } from "./api";
 import type { Compare } from "./address";
+import { kindsOf } from "./counts";
 import { stepDifference } from "./panels/differences";
 import { toggleMap } from "./panels/headMaps";
-import { select } from "./select";
+import { ask, choose, select } from "./select";
 import * as state from "./state";
 import type { Stage } from "./viewer/stage";
 import { takePicture } from "./panels/takeAway";
@@ -16,7 +17,7 @@ export interface Key {
 }
 
 const toggleKind = (n: number) => (stage: Stage) => {
-  const kind = stage.slide.kinds[n];
+  const kind = kindsOf(stage.slides)[n];
   if (kind) state.toggle(kind.kind);
 };
 
@@ -36,8 +37,8 @@ export const KEYS: Key[] = [
   { keys: ["c"], does: "compare with the other result, by class or by change", run: () => compareNext() },
   { keys: ["["], does: "objects fainter", run: () => opacity(-0.1) },
   { keys: ["]"], does: "objects stronger", run: () => opacity(0.1) },
-  { keys: ["n"], does: "next object", run: (stage) => void step(stage, 1) },
-  { keys: ["p"], does: "previous object", run: (stage) => void step(stage, -1) },
+  { keys: ["n"], does: "next object", run: (stage) => step(stage, 1) },
+  { keys: ["p"], does: "previous object", run: (stage) => step(stage, -1) },
   { keys: ["g"], does: "gallery", run: () => open("gallery") },
   { keys: ["l"], does: "layers", run: () => open("layers") },
   { keys: ["/"], does: "search by id", run: () => document.getElementById("search")?.focus() },
@@ -53,7 +54,7 @@ export function listenToKeys(stage: Stage): () => void {
   const listen = (event: KeyboardEvent) => {
     const target = event.target as HTMLElement;
     const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName);
-    if (event.ctrlKey || event.metaKey || event.altKey || (typing && event.key !== "Escape")) return;
+    if (isCommand(event) || (typing && event.key !== "Escape")) return;
     const found = KEYS.find((one) => one.keys.includes(event.key));
     if (!found) return;
     if (typing) target.blur();
@@ -64,16 +65,25 @@ export function listenToKeys(stage: Stage): () => void {
   return () => removeEventListener("keydown", listen);
 }
 
-/** The next or previous object in the order of the gallery. */
-export async function step(stage: Stage, by: number): Promise<void> {
-  if (state.compare.value) return stepDifference(by);
+/** What is pressed with Ctrl, Meta or Alt is for the browser, but signs that a keyboard has with Alt or AltGr only. */
+function isCommand(event: KeyboardEvent): boolean {
+  const isSign = event.altKey && /^[^a-z0-9]$/i.test(event.key);
+  return (event.ctrlKey || event.metaKey || event.altKey) && !isSign;
+}
+
+/** The next or previous difference, or object in the order of the gallery. */
+export function step(stage: Stage, by: number): void {
+  if (kindsOf(stage.slides).length) void ask((signal) => (stage.beside ? stepDifference : stepObject)(stage.slide, by, signal));
+}
+
+async function stepObject(slide: Slide, by: number, signal: AbortSignal): Promise<void> {
   const { kind, className, by: column, descending } = state.sorting.value;
   const { least } = state.layers.value;
   const from = state.selectedId.value ?? 0;
   const query = { kind, class_name: className, by: column, descending, least: least || null, step: by };
   const found = from
-    ? await getJson<{ id: number | null }>(slideUrl(stage.slide, "neighbour", { ...query, object_id: from }))
-    : { id: (await getJson<{ rows: { id: number }[] }>(slideUrl(stage.slide, "gallery", { ...query, step: null, count: 1 }))).rows[0]?.id ?? null };
+    ? await getJson<{ id: number | null }>(slideUrl(slide, "neighbour", { ...query, object_id: from }), signal)
+    : { id: (await getJson<{ rows: { id: number }[] }>(slideUrl(slide, "gallery", { ...query, step: null, count: 1 }), signal)).rows[0]?.id ?? null };
   if (found.id !== null) select(found.id);
 }
 
@@ -108,5 +118,5 @@ function open(tab: "gallery" | "layers"): void {
 
 function escape(): void {
   if (state.helpOpen.value) state.helpOpen.value = false;
-  else for (const one of state.results) one.selectedId.value = null;
+  else choose(null, 0);
 }

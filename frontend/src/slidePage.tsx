@@ -1,13 +1,15 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { getJson, pixelStamp, slideUrl, type Slide } from "./api";
+import { getJson, pixelStamp, slideUrl, type Kind, type Slide } from "./api";
 import { asChanges, compared, link } from "./compare";
+import { kindsOf } from "./counts";
 import { Help } from "./panels/help";
 import { Panel } from "./panels/panel";
 import { TopBar } from "./panels/topBar";
 import { Tooltip } from "./panels/tooltip";
 import { ScaleBar } from "./panels/scaleBar";
 import { listenToKeys } from "./keys";
-import { askStain, followCounts, followSelection } from "./follow";
+import { askStain, followCounts, followDifference, followSelection } from "./follow";
+import { giveUp } from "./select";
 import * as state from "./state";
 import { Stage, type Hover } from "./viewer/stage";
 
@@ -35,7 +37,7 @@ export function SlidePage({ name }: { name: string }) {
     const open = async () => {
       const found = await load(name, mode && partner, controller.signal);
       if (controller.signal.aborted) return;
-      begin(name, found[0]);
+      begin(name, found);
       const shown = mode === "changes" ? await recoloured(found, setShare, controller.signal) : found;
       if (controller.signal.aborted) return;
       const made = shown.map((one, side): Pane => {
@@ -60,6 +62,7 @@ export function SlidePage({ name }: { name: string }) {
   }, [name, mode]);
   useEffect(() => refuse(name), [name]);
   const slide = state.slide.value;
+  const stain = state.stainOf(name).value;
   const stage = panes[0]?.stage ?? null;
   return (
     <div class="slide-page">
@@ -76,7 +79,7 @@ export function SlidePage({ name }: { name: string }) {
               {mode && <Cross side={side as 0 | 1} />}
               {hovers[side] && panes[side] && <Tooltip hover={hovers[side]!} slide={panes[side].slide} />}
               {side === 0 && slide?.slide_problem && <p class="note" role="status">{slide.slide_problem}</p>}
-              {side === 0 && state.stains.value[name] && <p class="note mild" role="status">{state.stains.value[name]}</p>}
+              {side === 0 && stain && <p class="note mild" role="status">{stain}</p>}
               {side === 0 && !slide && <p class="note" role="status">Loading {name} …</p>}
               {slide && mode === "changes" && !stage && <p class="note" role="status">Comparing objects … {Math.round((share ?? 0) * 100)} %</p>}
             </div>
@@ -90,10 +93,11 @@ export function SlidePage({ name }: { name: string }) {
 }
 
 /** What is known of a slide before anything of it is drawn. */
-function begin(name: string, slide: Slide): void {
-  state.slide.value = slide;
-  state.sorting.value = { ...state.sorting.value, kind: mostOf(slide), className: null };
-  state.walk.value = { ...state.walk.value, kind: mostOf(slide) };
+function begin(name: string, slides: Slide[]): void {
+  const kind = mostOf(kindsOf(slides));
+  state.slide.value = slides[0];
+  state.sorting.value = { ...state.sorting.value, kind, className: null };
+  state.walk.value = { ...state.walk.value, kind };
   state.walked.value = null;
   document.title = `${name} · histocerb`;
 }
@@ -101,9 +105,9 @@ function begin(name: string, slide: Slide): void {
 /** Lets the screens follow keys, selection and each other; returns how to end that. */
 function follow(panes: Pane[]): (() => void)[] {
   const [first, second] = panes;
-  const linked = second ? [link(first.stage, second.stage)] : [];
+  const linked = second ? [link(first.stage, second.stage), followDifference(first.slide.name)] : [];
   const own = panes.flatMap(({ slide, stage }) => [followSelection(slide, stage), followCounts(slide, stage.result), () => stage.stop()]);
-  return [...linked, listenToKeys(first.stage), ...own];
+  return [...linked, listenToKeys(first.stage), giveUp, ...own];
 }
 
 /** Says why a link that compares cannot be followed. */
@@ -138,12 +142,12 @@ async function load(name: string, partner: string | undefined, signal: AbortSign
 }
 
 async function recoloured(slides: Slide[], report: (share: number) => void, signal: AbortSignal): Promise<Slide[]> {
-  const found = await compared(slides[0].name, report, signal);
-  state.changes.value = found.changes;
+  const found = await compared(slides[0].name, signal, report);
   return slides.map((slide, side) => asChanges(slide, side as 0 | 1, found));
 }
 
-/** The kind of which there are most. */
-function mostOf(slide: Slide): string {
-  return slide.kinds.reduce((most, kind) => (kind.count > most.count ? kind : most)).kind;
+/** The kind of which there are most; "" where nothing is looked for. */
+function mostOf(kinds: Kind[]): string {
+  const [most] = [...kinds].sort((one, other) => other.count - one.count);
+  return most?.kind ?? "";
 }

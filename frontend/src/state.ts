@@ -1,9 +1,9 @@
 // What is shown now. Signals: whoever reads one is drawn anew when it changes.
 
-import { computed, effect, signal, type Signal } from "@preact/signals";
+import { batch, computed, effect, signal, type Signal } from "@preact/signals";
 import { readAddress, writeAddress, type Compare, type Layers, type Place, type SortColumn } from "./address";
 import type { Affine } from "./view";
-import type { Cohort, Counts, Named, ObjectFacts, Slide } from "./api";
+import type { Cohort, Counts, Difference, Named, ObjectFacts, Slide } from "./api";
 
 const first = readAddress(location.hash);
 
@@ -36,6 +36,13 @@ export interface Result {
 export const results: [Result, Result] = [result(0, first.selected), result(1, first.other)];
 export const { selectedId, selected, inView, totals } = results[0];
 
+/** Selected objects of both results. */
+export type Ids = [first: number | null, second: number | null];
+
+export function selectedIds(): Ids {
+  return [results[0].selectedId.value, results[1].selectedId.value];
+}
+
 function result(side: 0 | 1, id: number | null): Result {
   return { side, selectedId: signal(id), selected: signal(null), inView: signal(null), totals: signal(null) };
 }
@@ -43,11 +50,20 @@ function result(side: 0 | 1, id: number | null): Result {
 /** The name that the slide has in the second result. */
 export const partner = computed(() => cohort.value?.compared?.pairs[slideName.value]);
 
-/** What is unusual about the stain, by slide; "" where nothing is. */
-export const stains = signal<Record<string, string>>({});
+const stains = new Map<string, Signal<string | null>>();
+
+/** What is unusual about the stain of a slide, "" where nothing is; null as long as nobody asked. */
+export function stainOf(name: string): Signal<string | null> {
+  const stain = stains.get(name) ?? signal(null);
+  stains.set(name, stain);
+  return stain;
+}
 
 /** What became of objects, and in which colours that is drawn. */
 export const changes = signal<Named[]>([]);
+
+/** What became of the selected object; null as long as that is not known. */
+export const difference = signal<Difference | null>(null);
 
 export interface Walk {
   kind: string;
@@ -70,17 +86,6 @@ export const sorting = signal<Sorting>({ kind: "", className: null, by: "class_p
 export type Theme = "dark" | "light";
 const preferred: Theme = matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark";
 export const theme = signal<Theme>((localStorage.getItem("theme") as Theme | null) ?? preferred);
-
-/** Colour of every kind and `kind/class`. */
-export const colours = computed(() => {
-  const found = new Map<string, string>();
-  for (const kind of slide.value?.kinds ?? [])
-    for (const one of kind.classes) {
-      found.set(`${kind.kind}/${one.name}`, one.colour);
-      if (!kind.typed) found.set(kind.kind, one.colour);
-    }
-  return found;
-});
 
 export function isOn(kind: string, className?: string): boolean {
   const { off } = layers.value;
@@ -123,7 +128,7 @@ function current(): string {
 
 /** Keeps address and state the same, both ways. */
 export function followAddress(): void {
-  let written = location.hash;
+  let written = current();
   effect(() => {
     const next = current();
     if (next === written) return;
@@ -132,17 +137,20 @@ export function followAddress(): void {
     history[isOtherPage ? "pushState" : "replaceState"](null, "", next);
   });
   addEventListener("popstate", () => {
-    if (location.hash === written) return;
-    written = location.hash;
     const read = readAddress(location.hash);
-    layers.value = read.layers;
-    selectedId.value = read.selected;
-    results[1].selectedId.value = read.other;
-    compare.value = read.compare;
-    slideName.value = read.slide;
-    page.value = read.page;
-    place.value = read.place;
-    jump.value += 1;
+    const asked = writeAddress(read);
+    if (asked === written) return;
+    written = asked;
+    batch(() => {
+      layers.value = read.layers;
+      selectedId.value = read.selected;
+      results[1].selectedId.value = read.other;
+      compare.value = read.compare;
+      slideName.value = read.slide;
+      page.value = read.page;
+      place.value = read.place;
+      jump.value += 1;
+    });
   });
   effect(() => {
     document.documentElement.dataset.theme = theme.value;
@@ -159,5 +167,5 @@ export const pointer = signal<{ at: { x: number; y: number }; side: 0 | 1 } | nu
 /** Counts the times that the address asked for another place. */
 export const jump = signal(0);
 
-/** True when the next object that is selected is to be flown to. */
+/** True when the selected object is to be flown to. */
 export const fly = signal(false);

@@ -26,6 +26,8 @@ describe("addresses", () => {
     const read = readAddress("#/slide/s?x=a&y=1&zoom=-3&opacity=7&least=x&object=&compare=all&other=b");
     expect(read).toEqual({ page: "slide", slide: "s", place: null, layers: PLAIN, selected: null, compare: "", other: null });
     expect(readAddress("").page).toBe("cohort");
+    expect(readAddress("#/slide/50%%20of%20it").slide).toBe("50% of it");
+    expect(readAddress("#/slide/a%FF").slide).toBe("a%FF");
   });
 });
 

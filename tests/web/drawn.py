@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from histocerb.analysis.objects import Scale, object_rows
+from histocerb.analysis.objects import Scale, object_rows, object_schema
 from histocerb.analysis.summary import add_counts, count_objects, densities, no_objects, tissue_areas_mm2
 from histocerb.analysis.tissue import TissueCells, tissue_rows
 from histocerb.core.instances import NO_CLASS, InstanceTable
@@ -163,7 +163,7 @@ def write_result(
         container = np.zeros(len(table), np.int64) if task.kind == "gland" else held
         tissue = grid.codes_at(table.centroid)
         parts.append(object_rows(spec, table, first[task.kind], scale, container, tissue))
-    objects = pa.concat_tables(parts)
+    objects = pa.concat_tables([object_schema(spec).empty_table(), *parts])
     folder.mkdir(parents=True)
     pq.write_table(objects, folder / "objects.parquet", row_group_size=row_group)
     tissue_table = tissue_rows(spec, grid, scale)

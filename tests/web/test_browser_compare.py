@@ -9,7 +9,7 @@ import pytest
 from browsing import AXE, CHROMIUM, serious_findings, watched
 from drawn import changed_nuclei, nuclei
 from PIL import Image
-from served import NAME
+from served import NAME, Client
 
 from histocerb.web.changes import CHANGE_COLOURS
 
@@ -70,6 +70,20 @@ def test_both_screens_move_as_one(browser, screen):
     closer = both(browser)
     assert np.abs(closer[0] - closer[1]).mean() < 0.5
     assert browser.place()[2] > 1.2
+
+
+def test_the_navigator_moves_both_screens_whichever_led(browser):
+    browser.open(view(1.0, ALL_OFF))
+    drag(browser, "other-screen", (-120, 80))
+    before = browser.place()
+    box = browser.page.locator(".navigator").bounding_box()
+    browser.page.mouse.click(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.7)
+    browser.page.mouse.move(5, 5)
+    browser.page.wait_for_timeout(1200)
+    browser.wait()
+    first, second = both(browser)
+    assert browser.place() != before
+    assert np.abs(first - second).mean() < 0.5
 
 
 def colours_around(pixels, zoom, ellipse):
@@ -163,6 +177,23 @@ def test_a_click_selects_the_object_in_both_results(browser):
     browser.page.get_by_test_id("other-id").wait_for()
     assert "Matched" in browser.page.get_by_test_id("change").inner_text()
     assert "other=" in browser.hash()
+
+
+@pytest.mark.parametrize("compare", ["changes", "classes"])
+def test_what_became_of_an_object_is_what_the_server_says(browser, both_link, compare):
+    """Of one that a link names, and of one that was chosen while there was one result on the screen."""
+    first_id = Client(both_link).json(f"api/slides/{NAME}/gallery?kind=nucleus&count=1")["rows"][0]["id"]
+    retyped = f"object={first_id + BEFORE.retyped[0]}"
+    page = browser.page
+    browser.open(view(2.0, retyped, compare=compare))
+    assert page.get_by_test_id("change").inner_text().startswith("Retyped")
+    browser.open(view(2.0, retyped, compare=""))
+    page.get_by_test_id("object-id").wait_for()
+    for _ in range(1 if compare == "classes" else 2):
+        page.keyboard.press("c")
+        browser.wait()
+    assert page.get_by_test_id("change").inner_text().startswith("Retyped")
+    assert page.get_by_test_id("other-id").count() == 1
 
 
 @pytest.mark.parametrize("compare", ["changes", "classes"])

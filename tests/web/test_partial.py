@@ -18,6 +18,7 @@ HEADS = {
     "glands": ["gland.instance"],
     "lumina": ["gland.instance", "gland.type", "lumen.instance"],
     "tissue": ["nuclei.instance", "tissue.patch"],
+    "nothing but tissue": ["tissue.patch"],
 }
 
 
@@ -54,9 +55,18 @@ def test_objects_are_counted_and_found(asked):
     found = {kind: sum(of_kind.values()) for kind, of_kind in ask.json(f"{SLIDE}/counts").items()}
     sizes = {"nucleus": len(nuclei().codes), "gland": len(glands().codes), "lumen": 1}
     assert found == {task.kind: sizes[task.kind] for task in CERBERUS.only(heads).objects}
-    one = ask.json(f"{SLIDE}/objects/1")
-    assert one["container"] is None
-    assert (one["tissue"] is None) is ("tissue.patch" not in heads)
+    if found:
+        one = ask.json(f"{SLIDE}/objects/1")
+        assert one["container"] is None
+        assert (one["tissue"] is None) is ("tissue.patch" not in heads)
+
+
+def test_squares_are_those_of_the_kinds(asked):
+    heads, ask = asked
+    body = ask(f"{SLIDE}/squares.bin").body
+    _, kinds, size = struct.unpack_from("<3I", body)
+    assert kinds == len(CERBERUS.only(heads).objects)
+    assert len(body) == 12 + 4 * kinds * (1 + 2 * size)
 
 
 def test_cells_of_tissue_are_those_that_there_are(asked):

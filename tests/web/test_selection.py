@@ -64,6 +64,13 @@ def test_damaged_rows_are_an_error_and_no_empty_file(form, out, ask):
     assert "found a damaged file objects.parquet" in json.loads(answer.body)["error"]
 
 
+def test_a_file_without_objects_names_its_columns(ask):
+    header, *rows = ask(f"{SLIDE}/selection.csv").body.decode().splitlines()
+    assert len(rows) > 0
+    empty = ask(f"{SLIDE}/selection.csv?corners=-50,-50,-40,-50,-40,-40").body.decode()
+    assert empty.splitlines() == [header]
+
+
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_file_that_waits_on_disk_is_whole(form, ask, monkeypatch):
     expected = ask(f"{SLIDE}/selection.{form}").body

@@ -1,4 +1,4 @@
-import { useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { swapTheme } from "../keys";
 import { Tool } from "../panels/topBar";
 import { decimal, whole } from "../panels/format";
@@ -9,6 +9,7 @@ import { Table } from "./table";
 export function CohortPage() {
   const cohort = state.cohort.value!;
   const [filter, setFilter] = useState("");
+  useEffect(() => void (document.title = `${cohort.title} · histocerb`), [cohort]);
   const shown = useMemo(() => {
     const wanted = filter.toLowerCase();
     return cohort.slides.filter((row) => [row.name, row.state, row.reason, ...Object.values(row.columns ?? {})].some((text) => text.toLowerCase().includes(wanted)));

@@ -51,7 +51,7 @@ function Row({ row, columns }: { row: CohortRow; columns: Column[] }) {
       <th scope="row">
         {done ? <a href={`#/slide/${encodeURIComponent(row.name)}`} onClick={open}>{row.name}</a> : row.name}
         {row.reason && <p class="reason">{row.reason}</p>}
-        {[...(row.warnings ?? []), state.stains.value[row.name]].filter(Boolean).map((text) => <p class="reason mild" key={text}>{text}</p>)}
+        {[...(row.warnings ?? []), state.stainOf(row.name).value].filter(Boolean).map((text) => <p class="reason mild" key={text}>{text}</p>)}
       </th>
       {columns.slice(1).map((column) => (
         <td key={column.key} class={column.key === "state" ? "" : "number"}>
@@ -70,8 +70,10 @@ function Thumbnail({ row }: { row: CohortRow }) {
   return <img class="thumbnail" src={slideUrl({ name }, "thumbnail.jpg", { v, side: 192 })} alt="" loading="lazy" onLoad={() => askStain(name, v)} onError={() => setMissing(true)} />;
 }
 
+/** Of a kind that the model of a slide does not look for there are no figures. */
 function columnsFor(rows: CohortRow[], kinds: KindWords[]): Column[] {
   const sum = (counts: Record<string, number> | undefined) => (counts ? Object.values(counts).reduce((a, b) => a + b, 0) : -1);
+  const shown = (value: number, form: (value: number) => string) => (value < 0 ? "–" : form(value));
   const carried = [...new Set(rows.flatMap((row) => Object.keys(row.columns ?? {})))];
   return [
     { key: "name", label: "Slide", value: (row) => row.name },
@@ -79,8 +81,8 @@ function columnsFor(rows: CohortRow[], kinds: KindWords[]): Column[] {
     ...carried.map((name): Column => ({ key: `own/${name}`, label: name, value: (row) => row.columns?.[name] ?? "" })),
     { key: "tissue", label: "Tissue mm²", value: (row) => row.tissue_mm2 ?? -1, show: (row) => decimal(row.tissue_mm2 ?? 0) },
     ...kinds.flatMap(({ kind, label }): Column[] => [
-      { key: kind, label: words(label), title: `Number of ${label}`, value: (row) => sum(row.counts?.[kind]), show: (row) => whole(sum(row.counts?.[kind])) },
-      { key: `${kind}/mm2`, label: `${words(label)} /mm²`, title: `${label} per square millimetre of tissue`, value: (row) => sum(row.densities?.[kind]), show: (row) => decimal(sum(row.densities?.[kind])) },
+      { key: kind, label: words(label), title: `Number of ${label}`, value: (row) => sum(row.counts?.[kind]), show: (row) => shown(sum(row.counts?.[kind]), whole) },
+      { key: `${kind}/mm2`, label: `${words(label)} /mm²`, title: `${label} per square millimetre of tissue`, value: (row) => sum(row.densities?.[kind]), show: (row) => shown(sum(row.densities?.[kind]), decimal) },
     ]),
   ];
 }

@@ -17,7 +17,7 @@ export function About({ slide, title }: { slide: Slide; title: string }) {
   ];
   return (
     <>
-      {[...slide.warnings, state.stains.value[slide.name]].filter(Boolean).map((text) => <p class="warning" key={text}>{text}</p>)}
+      {[...slide.warnings, state.stainOf(slide.name).value].filter(Boolean).map((text) => <p class="warning" key={text}>{text}</p>)}
       <section class="card">
         <h2>{title}</h2>
         <dl class="about">

@@ -97,6 +97,8 @@ function ClassTable({ kind }: { kind: Kind }) {
   );
 }
 
+/** A result whose model does not look for a kind has no figure. */
 function figure(counts: Counts | null, kind: string, name: string): string {
-  return counts ? whole(counts[kind]?.[name] ?? 0) : "…";
+  if (!counts) return "…";
+  return counts[kind] ? whole(counts[kind][name] ?? 0) : "–";
 }

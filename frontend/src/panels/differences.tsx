@@ -2,12 +2,15 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { getJson, slideUrl, type Difference, type DifferencePage, type Slide } from "../api";
-import { show } from "../select";
+import { compared } from "../compare";
+import { kindsOf } from "../counts";
+import { idsOf, show } from "../select";
 import * as state from "../state";
 import { COLUMNS, PAGE, Pages, Pick, figure } from "./gallery";
 import { words } from "./format";
 
-export function Differences({ slide }: { slide: Slide }) {
+export function Differences({ slides }: { slides: Slide[] }) {
+  const [slide] = slides;
   const { walk, walked } = state;
   const [start, setStart] = useState(0);
   const [page, setPage] = useState<DifferencePage | null>(null);
@@ -15,14 +18,14 @@ export function Differences({ slide }: { slide: Slide }) {
   useEffect(() => setStart(0), [first]);
   useEffect(() => {
     const controller = new AbortController();
-    getJson<DifferencePage>(`${first}&start=${start}`, controller.signal).then(setPage, (error: Error) => {
+    pageOf(slide, first, start, controller.signal).then(setPage, (error: Error) => {
       if (!controller.signal.aborted) state.problem.value = error.message;
     });
     return () => controller.abort();
   }, [first, start]);
   const set = (part: Partial<state.Walk>) => ((walk.value = { ...walk.value, ...part }), (walked.value = null));
   const { kind, change, by, descending } = walk.value;
-  const kinds = slide.kinds.map((one): [string, string] => [one.kind, words(one.label)]);
+  const kinds = kindsOf(slides).map((one): [string, string] => [one.kind, words(one.label)]);
   const changes = state.changes.value.filter(({ name }) => name !== "matched").map(({ name }): [string, string] => [name, words(name)]);
   return (
     <>
@@ -41,7 +44,7 @@ export function Differences({ slide }: { slide: Slide }) {
 
 function Picture({ row, at, slide, stamp }: { row: Difference; at: number; slide: Slide; stamp: string }) {
   const one = (row.first ?? row.second)!;
-  const isSelected = state.results.every((result, side) => result.selectedId.value === ([row.first, row.second][side]?.id ?? null));
+  const isSelected = String(state.selectedIds()) === String(idsOf(row));
   const colour = state.changes.value.find(({ name }) => name === row.change)?.colour;
   const says = `${words(row.change)}: ${classesOf(row)}, object ${key(row)}`;
   const open = () => ((state.walked.value = at), show(row, true));
@@ -59,15 +62,13 @@ function Picture({ row, at, slide, stamp }: { row: Difference; at: number; slide
 }
 
 /** The next or previous difference of the list. */
-export async function stepDifference(by: number): Promise<void> {
-  const slide = state.slide.value;
-  if (!slide) return;
+export async function stepDifference(slide: Slide, by: number, signal: AbortSignal): Promise<void> {
   const { walked } = state;
   const url = listUrl(slide, 1);
-  const { total } = await getJson<DifferencePage>(`${url}&start=0`);
+  const { total } = await pageOf(slide, url, 0, signal);
   if (!total) return;
   const at = walked.value === null ? (by > 0 ? 0 : total - 1) : (walked.value + by + total) % total;
-  const { rows } = await getJson<DifferencePage>(`${url}&start=${at}`);
+  const { rows } = await pageOf(slide, url, at, signal);
   walked.value = at;
   if (state.tab.value !== "gallery") state.tab.value = "object";
   if (rows[0]) show(rows[0], true);
@@ -81,6 +82,11 @@ export function classesOf({ first, second }: Difference): string {
 
 function key({ first, second }: Difference): string {
   return [first?.id, second?.id].filter((id) => id !== undefined).join(" / ");
+}
+
+async function pageOf({ name }: Slide, url: string, start: number, signal: AbortSignal): Promise<DifferencePage> {
+  await compared(name, signal);
+  return getJson<DifferencePage>(`${url}&start=${start}`, signal);
 }
 
 function listUrl(slide: Slide, count: number): string {

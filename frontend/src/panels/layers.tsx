@@ -1,5 +1,5 @@
 import type { Counts, Kind, Slide } from "../api";
-import { canSwitch, counted } from "../counts";
+import { canSwitch, counted, kindsOf } from "../counts";
 import * as state from "../state";
 import type { Stage } from "../viewer/stage";
 import { CompareChoice, CompareLegend } from "./compareLegend";
@@ -11,10 +11,11 @@ import { TakeAway } from "./takeAway";
 export function Layers({ slides, stage }: { slides: Slide[]; stage: Stage }) {
   const { layers } = state;
   const [slide] = slides;
+  const withTissue = slides.find(({ tissue }) => tissue.length);
   return (
     <>
       {state.partner.value !== undefined && <CompareChoice />}
-      {slide.kinds.map((kind) => (slides.length > 1 ? <CompareLegend key={kind.kind} kind={kind} /> : <KindLegend key={kind.kind} kind={kind} slide={slide} />))}
+      {kindsOf(slides).map((kind) => (slides.length > 1 ? <CompareLegend key={kind.kind} kind={kind} /> : <KindLegend key={kind.kind} kind={kind} slide={slide} />))}
       <section class="card">
         <h2>Drawing</h2>
         <div class="choice" role="group" aria-label="Objects are drawn as">
@@ -28,9 +29,9 @@ export function Layers({ slides, stage }: { slides: Slide[]; stage: Stage }) {
         <Slider label="Opacity" value={layers.value.opacity} set={(opacity) => state.change({ opacity })} />
         <Slider label="Least class probability" value={layers.value.least} set={(least) => state.change({ least })} />
       </section>
-      {slide.tissue.length > 0 && <TissueLegend slide={slide} />}
+      {withTissue && <TissueLegend slide={withTissue} />}
       {slide.maps.length > 0 && <HeadMaps slide={slide} />}
-      <TakeAway slide={slide} stage={stage} />
+      <TakeAway stage={stage} />
     </>
   );
 }

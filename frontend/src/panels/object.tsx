@@ -1,5 +1,5 @@
-import { slideUrl, type Counts, type ObjectFacts, type Slide } from "../api";
-import { UNCLASSIFIED_COLOUR } from "../counts";
+import { slideUrl, type Counts, type Difference, type ObjectFacts, type Slide } from "../api";
+import { colourOf } from "../counts";
 import { step } from "../keys";
 import { select } from "../select";
 import * as state from "../state";
@@ -17,14 +17,14 @@ export function ObjectFactsPanel({ slides, stage }: { slides: Slide[]; stage: St
   return (
     <>
       <div class="buttons steps">
-        <button onClick={() => void step(stage, -1)} title={`Previous ${what} (p)`}>
+        <button onClick={() => step(stage, -1)} title={`Previous ${what} (p)`}>
           <span class="flip"><Icon name="next" /></span> Previous
         </button>
-        <button onClick={() => void step(stage, 1)} title={`Next ${what} (n)`}>
+        <button onClick={() => step(stage, 1)} title={`Next ${what} (n)`}>
           Next <Icon name="next" />
         </button>
       </div>
-      {isCompared && found.length > 0 && <Became found={found.map(({ one }) => one)} isFirst={found[0].side === 0} />}
+      {state.difference.value && <Became {...state.difference.value} />}
       {found.map(({ one, slide, side }) => (
         <Facts key={side} one={one} slide={slide} side={side as 0 | 1} stage={side ? stage.beside! : stage} title={isCompared ? state.cohort.value!.compared!.titles[side] : ""} />
       ))}
@@ -34,15 +34,13 @@ export function ObjectFactsPanel({ slides, stage }: { slides: Slide[]; stage: St
 }
 
 /** What became of an object from one result to the other. */
-function Became({ found, isFirst }: { found: ObjectFacts[]; isFirst: boolean }) {
-  const [one, other] = found;
-  const change = other ? (one.class && other.class && one.class !== other.class ? "retyped" : "matched") : isFirst ? "lost" : "new";
+function Became({ change, first, second }: Difference) {
   const colour = state.changes.value.find(({ name }) => name === change)?.colour;
   return (
     <p class="became" data-testid="change">
       <i class="swatch" style={{ background: colour }} />
       <b>{words(change)}</b>
-      {change === "retyped" && `: ${words(one.class!)}, then ${words(other.class!)}`}
+      {change === "retyped" && `: ${words(first!.class!)}, then ${words(second!.class!)}`}
       <span class="faint">{state.walked.value === null ? "" : `difference ${whole(state.walked.value + 1)}`}</span>
     </p>
   );
@@ -58,13 +56,12 @@ interface FactsProps {
 }
 
 function Facts({ one, slide, side, stage, title }: FactsProps) {
-  const colour = state.colours.value.get(one.class ? `${one.kind}/${one.class}` : one.kind);
   return (
     <section class="card">
       {title && <h3 class="whose">{title}</h3>}
       <img class="portrait" src={slideUrl(slide, `objects/${one.id}/crop.jpg`, { v: slide.stamp })} alt={`Object ${one.id}`} width="160" height="160" />
       <h2>
-        <i class="swatch" style={{ background: colour }} />
+        <i class="swatch" style={{ background: colourOf(slide, one.kind, one.class) }} />
         {words(one.class ?? one.kind)}
         <small>{one.kind}</small>
       </h2>
@@ -88,7 +85,7 @@ function Facts({ one, slide, side, stage, title }: FactsProps) {
           </>
         )}
       </dl>
-      {Object.keys(one.contents).length > 0 && <Contents contents={one.contents} />}
+      {Object.keys(one.contents).length > 0 && <Contents contents={one.contents} slide={slide} />}
       <div class="buttons">
         <button onClick={() => stage.flyTo(one)}>Go there</button>
       </div>
@@ -108,7 +105,7 @@ function Fact({ name, value, share }: { name: string; value: string; share?: num
   );
 }
 
-function Contents({ contents }: { contents: Counts }) {
+function Contents({ contents, slide }: { contents: Counts; slide: Slide }) {
   return (
     <>
       <h3>In it</h3>
@@ -119,7 +116,7 @@ function Contents({ contents }: { contents: Counts }) {
             .map(([name, count]) => (
               <>
                 <dt key={name}>
-                  <i class="swatch" style={{ background: state.colours.value.get(`${kind}/${name}`) ?? UNCLASSIFIED_COLOUR }} />
+                  <i class="swatch" style={{ background: colourOf(slide, kind, name) }} />
                   {words(name)}
                 </dt>
                 <dd>{whole(count)}</dd>

@@ -51,7 +51,7 @@ export class Stage {
 
   constructor(
     private readonly element: HTMLElement,
-    navigator: HTMLElement | null,
+    private readonly navigator: HTMLElement | null,
     readonly slide: Slide,
     readonly result: state.Result,
     private readonly hovered: (hover: Hover | null) => void,
@@ -81,6 +81,11 @@ export class Stage {
     this.viewer.addHandler("canvas-click", (event) => event.quick && this.click(event.position));
     this.viewer.open(this.source() as unknown as OpenSeadragon.TileSourceSpecifier);
     this.followPointer();
+  }
+
+  /** Its slide, then that beside it. */
+  get slides(): Slide[] {
+    return this.beside ? [this.slide, this.beside.slide] : [this.slide];
   }
 
   /** From level-0 pixels to CSS pixels, as drawn in this frame. */
@@ -344,7 +349,8 @@ export class Stage {
       });
     };
     const leave = () => (cancelAnimationFrame(asked), this.hovered(null), (state.pointer.value = null));
-    for (const touch of ["pointerdown", "wheel"]) this.element.addEventListener(touch, lead, { capture: true, passive: true });
+    for (const touched of [this.element, this.navigator])
+      for (const touch of ["pointerdown", "wheel"]) touched?.addEventListener(touch, lead, { capture: true, passive: true });
     this.element.addEventListener("pointermove", move);
     this.element.addEventListener("pointerleave", leave);
     this.ends.push(() => {

@@ -14,10 +14,26 @@ from histocerb.core.colours import UNKNOWN_COLOUR, Rgb
 from histocerb.web.changes import CHANGE_COLOURS, WORDS, Change, Changes
 from histocerb.web.index import NO_WORD, ObjectIndex, Rows
 from histocerb.web.queries import Point, rows_in
-from histocerb.web.selection import Format, as_csv, as_geojson, of_result, switched_on
+from histocerb.web.selection import (
+    Format,
+    as_csv,
+    as_geojson,
+    columns_of,
+    of_result,
+    switched_off,
+    switched_on,
+)
 
 _BEFORE_CLASS = ": "
 """Between change and class: QuPath takes what is so named for a class and one derived from it."""
+
+_ADDED: dict[str, pa.DataType] = {
+    "change": pa.string(),
+    "result": pa.string(),
+    "other_id": pa.int64(),
+    "other_class": pa.string(),
+}
+"""Columns that say what became of objects."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +56,7 @@ class Wanted:
 def taken_away(changes: Changes, titles: tuple[str, str], wanted: Wanted, form: Format) -> Iterator[bytes]:
     """Objects of the first result, then those that only the second has; objects in both stand there once.
 
-    CSV has the columns of the table after `change`, `result`, `other_id` and `other_class`. In GeoJSON the
+    CSV has the columns of both tables after `change`, `result`, `other_id` and `other_class`. In GeoJSON the
     class is `CHANGE: CLASS` in the colour of the change, and ids of new objects are made of their negative
     numbers, since the two results count apart.
 
@@ -49,17 +65,30 @@ def taken_away(changes: Changes, titles: tuple[str, str], wanted: Wanted, form: 
         titles: what both results are called.
         wanted: which objects.
         form: of the file.
+
+    Raises:
+        UsageError: What is switched off is a kind or class of neither result.
     """
-    batches = (batch for side in (0, 1) for batch in _side(changes, side, titles[side], wanted, form))
-    return as_csv(batches) if form is Format.CSV else as_geojson(batches, changes.opened[0], _shade)
+    rows = _rows(changes, wanted)
+    batches = (batch for side in (0, 1) for batch in _side(changes, side, rows[side], titles[side], form))
+    if form is Format.GEOJSON:
+        return as_geojson(batches, changes.opened, _shade)
+    columns = pa.unify_schemas([pa.schema(_ADDED), *(columns_of(opened) for opened in changes.opened)])
+    return as_csv(batches, columns)
 
 
-def _side(changes: Changes, side: int, title: str, wanted: Wanted, form: Format) -> Iterator[pa.RecordBatch]:
+def _rows(changes: Changes, wanted: Wanted) -> list[Rows]:
+    """Of each result; of the second only what is new."""
+    indices = changes.indices
+    shown = indices if wanted.shown == "changes" else [opened.index for opened in changes.opened]
+    off = switched_off(wanted.off, *shown)
+    inside = [own.confident(rows_in(own, wanted.corners), wanted.least) for own in indices]
+    first, second = (switched_on(one, rows, off) for one, rows in zip(shown, inside, strict=True))
+    return [first, second[indices[1].columns["class_code"][second] == WORDS.index(Change.NEW)]]
+
+
+def _side(changes: Changes, side: int, rows: Rows, title: str, form: Format) -> Iterator[pa.RecordBatch]:
     own = changes.indices[side]
-    rows = own.confident(rows_in(own, wanted.corners), wanted.least)
-    rows = switched_on(own if wanted.shown == "changes" else changes.opened[side].index, rows, wanted.off)
-    if side:
-        rows = rows[own.columns["class_code"][rows] == WORDS.index(Change.NEW)]
     for numbers, batch in of_result(changes.opened[side], rows):
         words = [WORDS[code] for code in own.columns["class_code"][numbers].tolist()]
         if form is Format.CSV:

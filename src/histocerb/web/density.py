@@ -36,7 +36,8 @@ class Dotted:
 
     Attributes:
         kind_code: their kind.
-        classes: codes of their classes; None: all, those without a class too.
+        classes: codes of their classes; None: all. What has no class is drawn with any of them, as its
+            outline is.
         least: least probability of the class; what has none is never too uncertain.
     """
 
@@ -113,7 +114,7 @@ def _shades(index: ObjectIndex, dotted: Dotted) -> Floats:
     words = (index.kinds[dotted.kind_code], *index.classes)
     shades = np.zeros((len(words), 4), np.float32)
     for number, word in enumerate(words):
-        if dotted.classes is None or number - 1 in dotted.classes:
+        if dotted.classes is None or number == 0 or number - 1 in dotted.classes:
             shades[number] = (*index.colours.get(word, UNKNOWN_COLOUR), 1)
     return shades
 

@@ -13,7 +13,7 @@ from histocerb.core.errors import UsageError
 from histocerb.core.outlines import Int
 from histocerb.web.cache import ByteCache
 from histocerb.web.changes import CHANGE_COLOURS, SIDES, WORDS, Change, Changes
-from histocerb.web.index import Rows
+from histocerb.web.index import Rows, check_kind
 from histocerb.web.pictures import Drawn
 from histocerb.web.queries import SORTABLE, Choice, row_facts
 
@@ -49,7 +49,7 @@ class Differences:
             choice: as of a gallery; its class is a change, None: all but matched.
 
         Raises:
-            UsageError: There is no such kind, change or column.
+            UsageError: There is no such kind in either result, or no such change or column.
         """
         return self._kept.get(choice, lambda: self._sorted(choice))
 
@@ -85,8 +85,11 @@ class Differences:
         wanted = _wanted(choice)
         if choice.by not in SORTABLE:
             raise UsageError(f"expected a column of {', '.join(SORTABLE)}, found {choice.by!r}")
+        check_kind(choice.kind, *self.changes.indices)
         numbers, values = [], []
         for side, index in enumerate(self.changes.indices):
+            if choice.kind not in index.kinds:
+                continue
             codes = [WORDS.index(change) for change in SIDES[side] if change in wanted]
             wanted = wanted - {Change.RETYPED}  # in both: listed once
             of_kind = index.columns["kind"] == index.kind_code(choice.kind)

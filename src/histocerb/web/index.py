@@ -140,8 +140,7 @@ class ObjectIndex:
         Raises:
             UsageError: There is no such kind.
         """
-        if kind not in self.kinds:
-            raise UsageError(f"expected a kind of {', '.join(self.kinds)}, found {kind!r}")
+        check_kind(kind, self)
         return self.kinds.index(kind)
 
     def row_of(self, object_id: int) -> int:
@@ -167,6 +166,17 @@ class ObjectIndex:
         if least <= 0:
             return rows
         return rows[~(self.columns["class_prob"][rows] < least)]
+
+
+def check_kind(kind: str, *indices: ObjectIndex) -> None:
+    """Refuse a kind that none of some indices has.
+
+    Raises:
+        UsageError: There is no such kind.
+    """
+    kinds = dict.fromkeys(known for index in indices for known in index.kinds)
+    if kind not in kinds:
+        raise UsageError(f"expected a kind of {', '.join(kinds)}, found {kind!r}")
 
 
 def read_index(path: Path, spec: TaskSpec, size_px: tuple[int, int]) -> ObjectIndex:

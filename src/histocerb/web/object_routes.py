@@ -10,7 +10,16 @@ from fastapi.responses import StreamingResponse
 from histocerb.web.asked import ChoiceOf, CornersOf, DeskOf, KeptOf, Off, Share, ShownOf
 from histocerb.web.pictures import Drawn, crop
 from histocerb.web.queries import contents, counts, row_facts, rows_in
-from histocerb.web.selection import Format, as_csv, as_geojson, download, of_result, switched_on
+from histocerb.web.selection import (
+    Format,
+    as_csv,
+    as_geojson,
+    columns_of,
+    download,
+    of_result,
+    switched_off,
+    switched_on,
+)
 
 router = APIRouter(prefix="/api/slides/{name}")
 
@@ -82,5 +91,7 @@ def selection(
     """Objects of a polygon as a file, without the kinds and classes that are switched off."""
     one = desk.result(name)
     rows = one.index.confident(rows_in(one.index, corners), least)
-    batches = (batch for _, batch in of_result(one, switched_on(one.index, rows, off)))
-    return download(name, form, as_csv(batches) if form is Format.CSV else as_geojson(batches, one))
+    rows = switched_on(one.index, rows, switched_off(off, one.index))
+    batches = (batch for _, batch in of_result(one, rows))
+    pieces = as_csv(batches, columns_of(one)) if form is Format.CSV else as_geojson(batches, [one])
+    return download(name, form, pieces)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
-from typing import IO
+from typing import IO, Any
 from urllib.parse import quote
 
 import numpy as np
@@ -21,7 +21,7 @@ from histocerb.core.qupath import write_features
 from histocerb.export.geojson import annotation_kinds
 from histocerb.inference.manifest import origin_of
 from histocerb.inference.tables import OBJECTS_FILE
-from histocerb.web.index import NO_WORD, ObjectIndex, Rows
+from histocerb.web.index import ObjectIndex, Rows, check_kind
 from histocerb.web.opened import Opened
 from histocerb.web.results import own_file
 
@@ -43,26 +43,47 @@ class Format(StrEnum):
         return "application/geo+json" if self is Format.GEOJSON else "text/csv"
 
 
-def switched_on(index: ObjectIndex, rows: Rows, off: str | None) -> Rows:
-    """The rows whose kinds and classes are not switched off.
+def switched_off(off: str | None, *indices: ObjectIndex) -> list[tuple[str, str]]:
+    """Kinds and classes that are switched off; "" is all of a kind.
 
     Args:
-        index: the objects, with classes or with what became of them.
-        rows: of it.
         off: `KIND` and `KIND/CLASS`, separated by commas; None: nothing.
+        indices: the objects of one result or of two, with classes or with what became of them.
 
     Raises:
-        UsageError: There is no such kind or class.
+        UsageError: None of them has such a kind or class.
     """
+    classes = dict.fromkeys(known for index in indices for known in index.classes)
+    found = []
     for kind, _, class_name in (word.partition("/") for word in (off or "").split(",") if word):
+        check_kind(kind, *indices)
+        if class_name and class_name not in classes:
+            raise UsageError(f"expected a class of {', '.join(classes)}, found {class_name!r}")
+        found.append((kind, class_name))
+    return found
+
+
+def switched_on(index: ObjectIndex, rows: Rows, off: Iterable[tuple[str, str]]) -> Rows:
+    """The rows of an index without the kinds and classes of `switched_off`, of which it may lack some."""
+    for kind, class_name in off:
+        if kind not in index.kinds or (class_name and class_name not in index.classes):
+            continue
         is_off = index.columns["kind"][rows] == index.kind_code(kind)
-        if class_name and class_name not in (*index.classes, kind):
-            raise UsageError(f"expected a class of {', '.join(index.classes)}, found {class_name!r}")
         if class_name:
-            code = index.classes.index(class_name) if class_name in index.classes else NO_WORD
-            is_off &= index.columns["class_code"][rows] == code
+            is_off &= index.columns["class_code"][rows] == index.classes.index(class_name)
         rows = rows[~is_off]
     return rows
+
+
+def columns_of(opened: Opened) -> pa.Schema:
+    """Columns of the table of a result that CSV can hold; words are plain text.
+
+    Raises:
+        OutputError: The table is damaged.
+    """
+    with _table_of(opened) as file:
+        stored = [field for field in file.schema_arrow if field.name not in _WITHOUT]
+    return pa.schema([f.with_type(pa.string()) if pa.types.is_dictionary(f.type) else f for f in stored])
 
 
 def of_result(opened: Opened, rows: Rows) -> Iterator[tuple[Rows, pa.RecordBatch]]:
@@ -73,12 +94,18 @@ def of_result(opened: Opened, rows: Rows) -> Iterator[tuple[Rows, pa.RecordBatch
     """
     bounds = opened.index.group_bounds
     groups = np.searchsorted(bounds, rows, side="right") - 1
+    with _table_of(opened) as file:
+        for group in np.unique(groups).tolist():
+            own = rows[groups == group]
+            (batch,) = file.read_row_group(group).combine_chunks().to_batches()
+            yield own, batch.take(pa.array(own - bounds[group]))
+
+
+@contextmanager
+def _table_of(opened: Opened) -> Iterator[pq.ParquetFile]:
     try:
         with pq.ParquetFile(own_file(opened.folder, OBJECTS_FILE)) as file:
-            for group in np.unique(groups).tolist():
-                own = rows[groups == group]
-                (batch,) = file.read_row_group(group).combine_chunks().to_batches()
-                yield own, batch.take(pa.array(own - bounds[group]))
+            yield file
     except (OSError, pa.ArrowInvalid) as error:
         raise OutputError(
             f"expected a table of objects, found a damaged file {OBJECTS_FILE} ({error}); "
@@ -87,29 +114,34 @@ def of_result(opened: Opened, rows: Rows) -> Iterator[tuple[Rows, pa.RecordBatch
 
 
 def as_geojson(
-    batches: Iterable[pa.RecordBatch], opened: Opened, shade: Callable[[str], Rgb] = colour
+    batches: Iterable[pa.RecordBatch], results: Sequence[Opened], shade: Callable[[str], Rgb] = colour
 ) -> Iterator[bytes]:
     """Rows as QuPath reads them, in pieces; a large file waits on disk.
 
     Args:
         batches: rows of the object table.
-        opened: the result that they are of.
+        results: those that they are of; several are of one slide.
         shade: colour of a class.
 
     Raises:
         OutputError: The rows cannot be read, or there is no room for the file.
     """
-    kinds, origin_px = annotation_kinds(opened.spec), origin_of(opened.manifest)
+    kinds = frozenset().union(*(annotation_kinds(opened.spec) for opened in results))
+    origin_px = origin_of(results[0].manifest)
     return _pieces(lambda file: write_features(batches, file, kinds, shade, origin_px))
 
 
-def as_csv(batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
-    """Rows as CSV with the columns of the table but outlines, in pieces; a large file waits on disk.
+def as_csv(batches: Iterable[pa.RecordBatch], columns: pa.Schema) -> Iterator[bytes]:
+    """Rows as CSV below a line with names, in pieces; a large file waits on disk.
+
+    Args:
+        batches: rows; what they lack of the columns stays empty.
+        columns: of the file.
 
     Raises:
         OutputError: The rows cannot be read, or there is no room for the file.
     """
-    return _pieces(lambda file: _write_csv(batches, file))
+    return _pieces(lambda file: _write_csv(batches, columns, file))
 
 
 def download(name: str, form: Format, pieces: Iterator[bytes]) -> StreamingResponse:
@@ -139,12 +171,17 @@ def _read(file: IO[bytes], opened: ExitStack) -> Iterator[bytes]:
             yield piece
 
 
-def _write_csv(batches: Iterable[pa.RecordBatch], file: IO[bytes]) -> None:
-    header = True
+def _write_csv(batches: Iterable[pa.RecordBatch], columns: pa.Schema, file: IO[bytes]) -> None:
+    pc_csv.write_csv(columns.empty_table(), file)
     for batch in batches:
-        table = pa.Table.from_batches([batch]).drop_columns(list(_WITHOUT))
-        plain = [
-            pa.field(f.name, pa.string() if pa.types.is_dictionary(f.type) else f.type) for f in table.schema
-        ]
-        pc_csv.write_csv(table.cast(pa.schema(plain)), file, pc_csv.WriteOptions(include_header=header))
-        header = False
+        values = [_column(batch, field) for field in columns]
+        table = pa.Table.from_arrays(values, schema=columns)
+        pc_csv.write_csv(table, file, pc_csv.WriteOptions(include_header=False))
+
+
+def _column(batch: pa.RecordBatch, field: pa.Field[Any]) -> pa.Array[Any]:
+    has = field.name in batch.schema.names
+    values: pa.Array[Any] = (
+        batch.column(field.name).cast(field.type) if has else pa.nulls(len(batch), field.type)
+    )
+    return values

@@ -12,16 +12,17 @@ _MAGIC = 0x32474248  # "HBG2", little-endian
 def squares(index: ObjectIndex) -> bytes:
     """How many objects every square of the index has and how far they reach, kind by kind.
 
-    Little-endian: uint32 magic, K kinds, S squares; float32 per kind: the median diameter in um; uint32
-    counts[K * S], squares in raster order; float32 reaches[K * S]: how far the objects of a square reach
-    beyond their centroids at most, in level-0 pixels. Per square, so that one large object does not make
-    every view ask for what is far around it.
+    Little-endian: uint32 magic, K kinds, S squares (0 where K is); float32 per kind: the median diameter in
+    um; uint32 counts[K * S], squares in raster order; float32 reaches[K * S]: how far the objects of a square
+    reach beyond their centroids at most, in level-0 pixels. Per square, so that one large object does not
+    make every view ask for what is far around it.
     """
     counts = [np.diff(grid.bounds) for grid in index.grids]
+    size = len(counts[0]) if counts else 0
     parts = [
-        np.array([_MAGIC, len(counts), len(counts[0])], "<u4"),
+        np.array([_MAGIC, len(counts), size], "<u4"),
         np.array([grid.diameter_um for grid in index.grids], "<f4"),
-        np.stack(counts).astype("<u4"),
-        np.stack([grid.reaches_px for grid in index.grids]).astype("<f4"),
+        np.array(counts, "<u4"),
+        np.array([grid.reaches_px for grid in index.grids], "<f4"),
     ]
     return b"".join(part.tobytes() for part in parts)
