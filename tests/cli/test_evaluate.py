@@ -119,6 +119,15 @@ def test_two_models_and_an_earlier_report(cli, store, tmp_path):
     assert json.loads(out.read_text())["comparison"]["rows"]["all"] == rows
 
 
+def test_a_comparison_does_not_replace_its_baseline(cli, store, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "report.json").write_text("mine")
+    shown = cli("evaluate", "--data", store, "--baseline", "report.json", "--out", tmp_path / "report.json")
+    assert shown.code == 2
+    assert "expected another file as --out than as --baseline" in shown.err
+    assert (tmp_path / "report.json").read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [

@@ -76,6 +76,7 @@ def devices(monkeypatch):
         used.append(device)
         return perform(folder, device, Work(train, evaluate))
 
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(process, "launch", launch)
     return used, trouble
 
@@ -138,6 +139,7 @@ def test_one_row_only(cli, config, tmp_path, devices):
     ("words", "message"),
     [
         (("--devices", "gpu"), "expected devices such as cpu or cuda:0,cuda:1, found 'gpu'"),
+        (("--devices", "cuda,cuda:0"), "expected each device once, found 'cuda:0' twice"),
         (("--only", "none"), "expected one of the rows one, bad, found 'none'"),
     ],
 )

@@ -84,6 +84,18 @@ def test_one_patient_proves_nothing():
     assert math.isnan(found.low)
 
 
+def test_the_rank_sum_tells_whom_the_test_favours():
+    """Nine patients gain; one that loses much, or loses a little in many images, turns the mean alone."""
+    gain = [1.0, 2, 3, 4, 5, 6, 7, 8, 9, -90]
+    much = paired(np.zeros(10), gain, range(10))
+    assert (much.difference, much.rank_sum) == (-4.5, 45 - 10)
+    assert paired(gain, np.zeros(10), range(10)).rank_sum == 10 - 45
+    often = paired(np.zeros(30), [*gain[:9], *[-2.5] * 21], [*range(9), *[9] * 21])
+    assert (often.difference, often.rank_sum) == (-0.25, 52 - 3)
+    assert paired([0.5, 0.5], [0.5, 0.5], "ab").rank_sum == 0
+    assert math.isnan(paired([NAN], [0.5], "a").rank_sum)
+
+
 def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.5, 0.9]) == [1, 1]

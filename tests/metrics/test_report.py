@@ -153,6 +153,31 @@ def test_counts_per_class():
     assert task_report(worse, "ab")["per_class"]["plasma"]["r2"] == pytest.approx(1 - 1 / 0.5)
 
 
+def test_objects_of_unknown_class_count_for_no_class():
+    """All is found and named rightly; what the truth does not name is neither right nor wrong."""
+    more = squares({1: (0, 0), 2: (10, 0), 3: (20, 0), 4: (30, 0)})
+    types = {**TYPES, 4: "plasma"}
+    partly = image(more, more, {1: "plasma", 2: "epithelial"}, types)
+    found = task_report([partly, image(more, more, types, types)], "ab")
+    assert found["per_class"]["plasma"] == {"objects": 3, "found": 3, "pq": 1, "pq_plus": 1, "r2": 1}
+    assert found["r2"]["mean"] == 1
+
+
+def test_counts_of_images_without_any_class_are_left_out():
+    """Objects without a class do not say how many of a class there are; an image without objects does."""
+    table, probabilities = found_from(TWO_OF_THREE, dict.fromkeys(TYPES, "plasma"))
+    untyped, empty = (
+        judge(outline_quality(ObjectLabels(ids, {}), table, probabilities, 0.5), NUCLEI, WORDS)
+        for ids in (THREE, NOTHING)
+    )
+    only = dict.fromkeys(TYPES, "plasma")
+    one_known = image(THREE, TWO_OF_THREE, {1: "plasma"}, {**only, 3: "epithelial"})
+    typed = [image(THREE, THREE, only, only), one_known]
+    r2 = task_report([*typed, untyped], "abc")["per_class"]["plasma"]["r2"]
+    assert r2 == task_report(typed, "ab")["per_class"]["plasma"]["r2"] == 1
+    assert task_report([*typed, empty], "abc")["per_class"]["plasma"]["r2"] < 1
+
+
 def test_places_alone():
     table, probabilities = found_from(THREE, TYPES)
     centres = np.array([[3, 3, 3, 3], [3, 13, 3, 13], [50, 30, 50, 30]], np.float32)

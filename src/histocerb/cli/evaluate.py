@@ -58,6 +58,10 @@ def evaluate(
         raise UsageError("expected one model, or two to compare, found more; leave some out")
     if pictures is not None and len(names) + (baseline is not None) == 2:
         raise UsageError("expected --pictures of one model, found two to compare; leave it out")
+    if baseline is not None and baseline.resolve() == out.resolve():
+        raise UsageError(
+            f"expected another file as --out than as --baseline, found {out} twice; change --out"
+        )
     check_place(out)
     store, choice = Store(data), Choice(tuple(split or [DEFAULT_SPLIT]), images, tuple(source or ()))
     earlier = [] if baseline is None else [read_document(baseline)]

@@ -89,6 +89,8 @@ def _say_if_changed(experiment: Experiment) -> None:
 
 def _devices(text: str) -> tuple[str, ...]:
     """The devices that are named; `auto` are all GPUs, or the processor where there is none."""
+    from histocerb.training.experiment.process import check_devices
+
     if text == "auto":
         import torch
 
@@ -99,4 +101,5 @@ def _devices(text: str) -> tuple[str, ...]:
             raise UsageError(
                 f"expected devices such as cpu or cuda:0,cuda:1, found {name!r}; change --devices"
             )
+    check_devices(names)
     return names

@@ -171,6 +171,17 @@ class Judged:
     classes: dict[str, PanopticQuality]
 
     @property
+    def counted_classes(self) -> Classes:
+        """`found_classes` without partners of truth objects of unknown class, which count nowhere."""
+        unknown = {row + 1 for truth, row in self.quality.pairs if truth not in self.truth_classes}
+        return {found: name for found, name in self.found_classes.items() if found not in unknown}
+
+    @property
+    def has_counts(self) -> bool:
+        """Whether its truth says how many objects of a class there are: it has a class, or no object."""
+        return bool(self.truth_classes) or self.quality.detections.n_truth == 0
+
+    @property
     def guesses(self) -> list[tuple[str, str, int]]:
         """Truth, guess and found row of the pairs whose truth has a class and whose guess has one."""
         named = (

@@ -35,7 +35,7 @@ def typed_report(images: Sequence[Judged], patients: Patients, seed: int) -> Jso
         return {}
     truth, found = (
         count_table(classes, names)
-        for classes in ([i.truth_classes for i in images], [i.found_classes for i in images])
+        for classes in ([i.truth_classes for i in images], [i.counted_classes for i in images])
     )
     columns = {
         "objects": dict(zip(names, truth.sum(0).tolist(), strict=True)),
@@ -47,7 +47,7 @@ def typed_report(images: Sequence[Judged], patients: Patients, seed: int) -> Jso
     if typed:
         result |= _quality(typed, [patients[place] for place in places], seed)
         columns |= {"pq": per_class(mpq(typed)), "pq_plus": per_class(mpq_plus(typed))}
-    knows = np.array([[name in image.names for name in names] for image in images])
+    knows = np.array([[image.has_counts and name in image.names for name in names] for image in images])
     own_r2 = [
         r2_of_counts(truth[knows[:, k]][:, [k]], found[knows[:, k]][:, [k]], (name,)).values[0]
         for k, name in enumerate(names)

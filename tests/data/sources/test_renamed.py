@@ -13,7 +13,7 @@ def test_another_source_and_the_same_patients(sample) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["glas", "round-2", "../up", "Mine", "a b", ".part"])
+@pytest.mark.parametrize("name", ["glas", "round-2", "../up", "Mine", "a b", ".part", "all"])
 def test_names_that_cannot_be(name: str) -> None:
     with pytest.raises(UsageError, match="--name"):
         renamed([], name, {"glas"})

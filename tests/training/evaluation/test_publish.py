@@ -10,6 +10,7 @@ import pytest
 from histocerb.core.errors import OutputError, UsageError
 from histocerb.training.evaluation import Choice, compare, measure
 from histocerb.training.evaluation.blocks import Heading, Paragraph, Picture, Table, with_interval
+from histocerb.training.evaluation.comparison import report_on_both
 from histocerb.training.evaluation.gallery import Gallery
 from histocerb.training.evaluation.html import html
 from histocerb.training.evaluation.markdown import markdown
@@ -169,6 +170,30 @@ def test_a_smaller_distance_is_better(store, perfect, tmp_path):
     publish_comparison(tmp_path / "c.json", one, two, compare(one, two))
     rows = [line for line in (tmp_path / "c.md").read_text().splitlines() if "object Hausdorff" in line]
     assert rows[0].endswith("| b |")
+
+
+def test_no_model_is_better_where_mean_and_ranks_disagree():
+    """Patients gain; one of them loses in its many images, so that the mean over images falls."""
+
+    def document(name, gain, loss):
+        once = [(f"p{number}", 0.5 + gain * number) for number in range(1, 13)]
+        values = [*once, *[("many", 0.5 + loss)] * 40]
+        images = [
+            {"id": f"s/{place}", "source": "s", "patient": patient, "tasks": {"gland": {"pq": value}}}
+            for place, (patient, value) in enumerate(values)
+        ]
+        data = {"store": "s", "splits": ["valid"], "fingerprint": "f"}
+        return {"model": {"path": name, "sha256": name * 64}, "data": data, "images": images}
+
+    def better(loss):
+        found = compare(document("a", 0, 0), document("b", 0.01, loss))
+        row = found["rows"]["all"]["gland"]["pq"]
+        assert row["p_holm"] < 0.05
+        (line,) = (line for line in markdown(report_on_both(found)).splitlines() if line.startswith("| PQ"))
+        return row["difference"] > 0, row["rank_sum"] > 0, line.split(" | ")[-1].removesuffix(" |")
+
+    assert better(-0.01) == (True, True, "b")
+    assert better(-0.04) == (False, True, "not shown")
 
 
 def test_places_that_cannot_be_written_to(tmp_path):

@@ -10,12 +10,13 @@ from histocerb.core.errors import DataError, UsageError
 from histocerb.data.convert import split_store
 from histocerb.data.splits import SplitParams
 from histocerb.data.store import Store
+from histocerb.models.checkpoint import SPEC_FILE, WEIGHTS_FILE
 from histocerb.training.experiment.data import check_split, check_training, has_changed, on_store
 from histocerb.training.experiment.ledger import Status, run_folder, write_job
 from histocerb.training.experiment.perform import perform
 from histocerb.training.experiment.plan import Experiment, jobs
 from histocerb.training.experiment.work import REAL
-from histocerb.training.facts import run_facts
+from histocerb.training.facts import run_facts, weights_facts
 
 OUTSIDE = ("s9", "s10", "s11")
 
@@ -81,6 +82,26 @@ def test_no_run_begins_on_changed_data(found: Experiment, split: Store, tmp_path
         f"expected the data in {split.path} that the experiment began with, found others; run it again"
     )
     assert not (folder / "train").exists()
+
+
+def test_no_run_begins_with_changed_weights(found: Experiment, tmp_path: Path) -> None:
+    """Those of the run before are not there when the experiment begins."""
+    job, encoder = jobs(found)[0], tmp_path / "encoder.pth"
+    job = replace(job, config=replace(job.config, encoder_weights=str(encoder)))
+    check_training(job)
+    encoder.write_bytes(b"weights")
+    with pytest.raises(DataError, match=r"expected the weights that .* found others; run it again"):
+        check_training(job)
+    job = replace(job, weights=weights_facts(job.config))
+    check_training(job)
+    base = tmp_path / "model"
+    base.mkdir()
+    for name in (SPEC_FILE, WEIGHTS_FILE):
+        (base / name).touch()
+    job = replace(job, config=replace(job.config, start_from=str(base)))
+    check_training(replace(job, after="base"))
+    with pytest.raises(DataError, match="expected the weights"):
+        check_training(job)
 
 
 def test_the_external_test_is_checked_by_itself(found: Experiment, split: Store) -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from histocerb.core.errors import UsageError
+from histocerb.models.checkpoint import SPEC_FILE, WEIGHTS_FILE
 from histocerb.training.experiment.files import read_experiment
 
 BASE = """
@@ -93,7 +95,7 @@ def test_rows_are_changes_to_training_configurations(tmp_path: Path) -> None:
             ('task = "gland"', 'task = "nuclei"'),
             "row 'one' has 0 runs that train 'nuclei'; expected exactly one",
         ),
-        (('figure = "pq"', 'figure = "pqq"'), "there is no figure 'pqq'; did you mean 'pq'"),
+        (('figure = "pq"', 'figure = "pqq"'), "there is no figure 'pqq' of 'gland'; did you mean 'pq'"),
         (('part = "cross"', 'part = "external"'), "`external` names no split"),
         (('["fold-1", "fold-2"]', "[]"), "expected at least one fold"),
         (('["fold-1", "fold-2"]', '["fold-1", "fold-1"]'), "expected each fold once, found 'fold-1' twice"),
@@ -110,6 +112,32 @@ def test_wrong_experiments_say_what_is_wrong(tmp_path: Path, change: tuple[str, 
     assert change[0] in EXPERIMENT
     with pytest.raises(UsageError, match=message):
         read_experiment(_write(tmp_path, EXPERIMENT.replace(*change)))
+
+
+@pytest.mark.parametrize(
+    ("task", "figure", "near"),
+    [("gland", "accuracy", "types.accuracy"), ("lumen", "mpq", "pq"), ("tissue", "types.map", "map")],
+)
+def test_a_column_has_a_figure_of_its_task(tmp_path: Path, task: str, figure: str, near: str) -> None:
+    text = EXPERIMENT.replace('task = "gland", figure = "pq"', f'task = "{task}", figure = "{figure}"')
+    with pytest.raises(UsageError, match=f"no figure '{figure}' of '{task}'; did you mean '{near}'"):
+        read_experiment(_write(tmp_path, text))
+
+
+def test_runs_know_the_weights_that_they_begin_with(tmp_path: Path) -> None:
+    """Not those of a checkpoint that the configuration names where a row does."""
+    (tmp_path / "encoder.pth").write_bytes(b"weights")
+    for name in ("model", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / SPEC_FILE).touch()
+        (tmp_path / name / WEIGHTS_FILE).write_bytes(name.encode())
+    place = tmp_path.as_posix()
+    files = f"start_from = '{place}/model', encoder_weights = '{place}/encoder.pth'"
+    text = EXPERIMENT.replace("seed = 3", files)
+    text = text.replace('"row:one" }', f'"row:one", change = {{ start_from = "{place}/other" }} }}')
+    _, one, two = read_experiment(_write(tmp_path, text)).rows
+    expected = {"start_from": sha256(b"model").hexdigest(), "encoder_weights": sha256(b"weights").hexdigest()}
+    assert (one.runs[0].weights, two.runs[0].weights) == (expected, {})
 
 
 @pytest.mark.parametrize(

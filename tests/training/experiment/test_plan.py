@@ -88,6 +88,18 @@ def test_what_a_row_starts_from_is_part_of_its_name(experiment: Experiment) -> N
     assert [job.after for job in later] == [job.name for job in bases]
 
 
+def test_the_weights_that_a_run_begins_with_decide_not_where_they_are(experiment: Experiment) -> None:
+    run = experiment.rows[2].runs[0]
+
+    def names(place: str, **weights: str) -> set[str]:
+        pointed = replace(run, config=replace(run.config, start_from=place), weights=weights)
+        return {job.name for job in jobs(_with_runs(experiment, "both", pointed), ("both",))}
+
+    assert names("a", start_from="1" * 64) == names("b", start_from="1" * 64)
+    assert not names("a", start_from="1" * 64) & names("a", start_from="2" * 64)
+    assert not names("a") & names("b"), "nothing is known but the places"
+
+
 def test_the_checkpoint_of_a_configuration_does_not_matter_where_a_row_is_named(
     experiment: Experiment,
 ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from histocerb.core.errors import UsageError
 from histocerb.training.experiment import process
 from histocerb.training.experiment.ledger import (
     LOG_FILE,
@@ -38,6 +39,14 @@ def _instead(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) -> None
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
     monkeypatch.setattr(process.sys, "executable", str(path))
+
+
+def _set_visible(monkeypatch: pytest.MonkeyPatch, visible: str | None) -> None:
+    """The GPUs that this process was given; None: all."""
+    if visible is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
 
 
 def test_a_run_in_its_own_process_says_why_it_failed(folder: Path) -> None:
@@ -104,11 +113,40 @@ def test_a_process_sees_its_own_device_only(
     visible: str | None,
     expected: tuple[str, str | None],
 ) -> None:
-    if visible is None:
-        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    else:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    _set_visible(monkeypatch, visible)
     _instead(monkeypatch, folder, 'echo "$4 ${CUDA_VISIBLE_DEVICES-unset}"')
     process.launch(folder, device, threading.Event())
     name, seen = expected
     assert (folder / LOG_FILE).read_text() == f"{name} {seen or 'unset'}\n"
+
+
+@pytest.mark.parametrize(
+    ("devices", "visible"),
+    [(("cpu",), ""), (("cuda:0", "cuda:3"), None), (("cuda", "cuda:1"), "2,5"), (("cuda:1",), "2, 5")],
+)
+def test_devices_that_runs_may_use(
+    monkeypatch: pytest.MonkeyPatch, devices: tuple[str, ...], visible: str | None
+) -> None:
+    _set_visible(monkeypatch, visible)
+    process.check_devices(devices)
+
+
+@pytest.mark.parametrize(
+    ("devices", "visible", "message"),
+    [
+        (("cuda:0", "cuda:0"), None, "expected each device once, found 'cuda:0' twice"),
+        (("cuda", "cuda:1", "cuda:0"), None, "expected each device once, found 'cuda:0' twice"),
+        (("cuda:1", "cuda:01"), None, "expected each device once, found 'cuda:01' twice"),
+        (("cpu", "cpu"), None, "expected each device once, found 'cpu' twice"),
+        (("cuda:0", "cuda:1"), "2", "the 1 GPUs that .* gives .2., found 'cuda:1'; change --devices"),
+        (("cuda:2",), "GPU-a,GPU-b", "expected one of the 2 GPUs"),
+        (("cuda:1",), "2,-1,5", "expected one of the 1 GPUs"),
+        (("cuda",), "", "expected one of the 0 GPUs"),
+    ],
+)
+def test_devices_that_were_not_given_or_are_named_twice(
+    monkeypatch: pytest.MonkeyPatch, devices: tuple[str, ...], visible: str | None, message: str
+) -> None:
+    _set_visible(monkeypatch, visible)
+    with pytest.raises(UsageError, match=message):
+        process.check_devices(devices)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,21 @@ def test_one_failing_run_does_not_stop_the_others(experiment: Experiment, tmp_pa
     (after,) = (job.name for job in jobs(experiment) if job.after == bad.name)
     assert states[after] == State(Status.FAILED, f"it starts from {bad.name}, which failed")
     assert [name for name, state in states.items() if state.status is not Status.DONE] == [bad.name, after]
+
+
+@pytest.mark.parametrize("length", [2, 3])
+def test_a_failing_run_takes_all_that_follow_along(
+    experiment: Experiment, tmp_path: Path, faulty, length: int
+) -> None:
+    """The last starts from one that starts from the failing one; nothing else is left to do."""
+    bad, after = jobs(experiment, ("later",))[:2]
+    chain = (bad, after, replace(after, name="last", after=after.name))[:length]
+    fake = faulty(bad.name, RuntimeError("no memory"))
+    assert not work_off(chain, tmp_path, ("cpu",), fake.launch)
+    assert fake.trained == []
+    for before, job in pairwise(chain):
+        state = read_state(run_folder(tmp_path, job.name))
+        assert state == State(Status.FAILED, f"it starts from {before.name}, which failed")
 
 
 def test_the_same_again_does_only_what_is_left(experiment: Experiment, tmp_path: Path, faulty, fake) -> None:

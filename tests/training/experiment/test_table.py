@@ -3,13 +3,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from histocerb.core.errors import OutputError, UsageError
-from histocerb.training.experiment.ledger import document_file, run_folder
+from histocerb.training.experiment.ledger import State, Status, document_file, run_folder, write_state
 from histocerb.training.experiment.plan import Experiment, jobs
 from histocerb.training.experiment.run import read_experiments, run_experiment, states, write_table
 
@@ -163,6 +165,26 @@ def test_a_figure_that_an_evaluation_lacks_is_undefined(experiment: Experiment, 
     assert "| Both  | ours  | missing       | missing       |" in text
 
 
+def test_a_truncated_evaluation_is_named(experiment: Experiment, out: Path, fake) -> None:
+    first = jobs(experiment, ("alone",))[0]
+    path = document_file(run_folder(out, first.name), first, "fold-1")
+    path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(OutputError, match=rf"{re.escape(str(path))}; remove it"):
+        write_table(experiment, out)
+    path.unlink()
+    assert run_experiment(experiment, out, ("cpu",), fake.launch, ("alone",))
+    assert fake.evaluated == [(first.name, "fold-1")]
+    assert "| Alone | ours  | 0.600 ± 0.141 " in write_table(experiment, out)
+
+
+def test_cells_may_hold_what_means_something_in_markdown(experiment: Experiment, out: Path) -> None:
+    rows = tuple(replace(row, labels=("a | b",)) for row in experiment.rows)
+    grid = [line for line in write_table(replace(experiment, rows=rows), out).splitlines() if "|" in line]
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in grid} == {5}
+    assert {len(line) for line in grid[:7]} == {len(grid[0])}
+    assert r"| a \| b | ours  |" in grid[3]
+
+
 def test_experiments_are_found_again(experiment: Experiment, out: Path, tmp_path: Path) -> None:
     assert read_experiments(out) == (experiment,)
     with pytest.raises(OutputError, match="expected the folder of an experiment"):
@@ -170,6 +192,21 @@ def test_experiments_are_found_again(experiment: Experiment, out: Path, tmp_path
     (out / "experiments" / "tiny.json").write_text("{}")
     with pytest.raises(OutputError, match="another version"):
         read_experiments(out)
+
+
+def test_who_may_not_write_sees_how_far_runs_are(
+    experiment: Experiment, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether somebody is at work there cannot be told then."""
+    first = jobs(experiment)[0]
+    write_state(run_folder(out, first.name), State(Status.RUNNING))
+    assert states(experiment, out)[first.name].status is Status.INTERRUPTED
+
+    def denied(lock: FileLock, *_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", lock.lock_file)
+
+    monkeypatch.setattr(FileLock, "acquire", denied)
+    assert states(experiment, out)[first.name].status is Status.RUNNING
 
 
 def test_only_rows_that_are_there(experiment: Experiment, tmp_path: Path, fake) -> None:

@@ -13,6 +13,8 @@ from histocerb.data.sources.entry import Entry
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _ROUND = re.compile(r"round-\d+")
+_TOGETHER = "all"
+"""What reports call all sources together."""
 
 
 def renamed(entries: Sequence[Entry], source: str, taken: Collection[str]) -> list[Entry]:
@@ -26,10 +28,11 @@ def renamed(entries: Sequence[Entry], source: str, taken: Collection[str]) -> li
     Raises:
         UsageError: a name that is taken, or that is not of small letters, digits and hyphens.
     """
-    if not _NAME.fullmatch(source) or _ROUND.fullmatch(source) or source in taken:
+    is_taken = source in (*taken, _TOGETHER) or _ROUND.fullmatch(source)
+    if is_taken or not _NAME.fullmatch(source):
         raise UsageError(
-            "expected a name of small letters, digits and hyphens that no other source has, "
-            f"found {source!r}; give another --name"
+            "expected a name of small letters, digits and hyphens that no other source has and that is not "
+            f"{_TOGETHER!r}, found {source!r}; give another --name"
         )
     return [replace(entry, load=partial(_load, entry, source)) for entry in entries]
 

@@ -64,8 +64,8 @@ def compare(first: Document, second: Document, seed: int = 0) -> dict[str, Any]:
     Returns:
         `histocerb`, `models`, `data`, `images`, `tests`, `only` (tasks of one model alone) and `rows`:
         {source: {task: {figure: row}}}. A row has `n`, `patients`, `left_out`, `first`, `second`,
-        `difference`, `low` and `high`; over all sources also `p` (Wilcoxon signed-rank of patients) and
-        `p_holm`, adjusted for the number of tests.
+        `difference`, `low` and `high`; over all sources also `p` (Wilcoxon signed-rank of patients),
+        `p_holm`, adjusted for the number of tests, and `rank_sum`, whose sign says whom the test favours.
 
     Raises:
         UsageError: twice the same model, or other data.
@@ -85,8 +85,9 @@ def compare(first: Document, second: Document, seed: int = 0) -> dict[str, Any]:
         for source, tasks in found.items()
     }
     for (task, figure), p_holm in adjusted.items():
-        p_values = {"p": number(found[ALL][task][figure].p), "p_holm": number(p_holm)}
-        rows[ALL][task][figure] |= p_values
+        one = found[ALL][task][figure]
+        test = {"p": number(one.p), "p_holm": number(p_holm), "rank_sum": number(one.rank_sum)}
+        rows[ALL][task][figure] |= test
     has = [{task for row in document["images"] for task in row["tasks"]} for document in (first, second)]
     return {
         "histocerb": __version__,

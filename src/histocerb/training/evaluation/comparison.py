@@ -87,8 +87,8 @@ def _p(value: float | None) -> str:
 
 
 def _verdict(figure: str, row: Figures, names: tuple[str, str]) -> str:
-    """The model that is better beyond chance, if one is."""
-    if row["p_holm"] is None or row["p_holm"] >= _LEVEL:
+    """The model that is better beyond chance, if one is: by the mean and by the test, which may disagree."""
+    if row["p_holm"] is None or row["p_holm"] >= _LEVEL or row["difference"] * row["rank_sum"] <= 0:
         return "not shown"
     return names[(row["difference"] > 0) != (figure in LOWER_IS_BETTER)]
 

@@ -15,21 +15,21 @@ def markdown(blocks: Iterable[Block]) -> str:
 def _block(block: Block) -> str:
     match block:
         case Heading(text, level):
-            return f"{'#' * level} {_escaped(text)}"
+            return f"{'#' * level} {escaped(text)}"
         case Paragraph(text):
-            return _escaped(text)
+            return escaped(text)
         case Picture(path, text):
-            return f"![{_escaped(text)}](<{path}>)\n\n*{_escaped(text)}*"
+            return f"![{escaped(text)}](<{path}>)\n\n*{escaped(text)}*"
         case Table(header, rows):
             rule = ["---"] + ["---:"] * (len(header) - 1)
             return "\n".join(_row(cells) for cells in (header, rule, *rows))
 
 
 def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(_escaped(cell) for cell in cells)} |"
+    return f"| {' | '.join(escaped(cell) for cell in cells)} |"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Names of images and folders may hold characters that mean something in Markdown."""
     for mark in "\\`*_[]<>|#":
         text = text.replace(mark, "\\" + mark)

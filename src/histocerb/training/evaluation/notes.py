@@ -43,7 +43,8 @@ on the mean differences of patients.
 
 MANY_TESTS = """
 {tests:,} figures were tested. With many tests some p fall below 0.05 by chance alone; p (Holm) is
-adjusted for that, and the last column goes by it. The figures depend on each other (PQ is DQ times SQ),
+adjusted for that, and the last column goes by it; it names no model where the mean over images favours one
+and the ranks of patients the other. The figures depend on each other (PQ is DQ times SQ),
 which makes the adjustment strict; differences per source are shown without tests. Below six patients no p
 can be below 0.05. Where a data set does not say whom its images are of, each counts as a patient, which makes
 all of it too sure. "not shown" does not mean that the models are equal,

@@ -12,6 +12,7 @@ from histocerb.data.splits import training_splits
 from histocerb.data.store import Store
 from histocerb.training.evaluation.measure import fingerprint
 from histocerb.training.experiment.plan import Experiment, Job
+from histocerb.training.facts import weights_facts
 
 
 def on_store(experiment: Experiment) -> Experiment:
@@ -51,16 +52,22 @@ def has_changed(experiment: Experiment) -> bool:
 
 
 def check_training(job: Job) -> None:
-    """Whether the store has what a job is to be trained on and checked with.
+    """Whether the store has what a job is to be trained on and checked with, and the weights are the same.
 
     Raises:
-        DataError: there is no store, or it has changed since the experiment began.
+        DataError: there is no store, or it has changed since the experiment began, or the weights have.
     """
     records = Store(Path(job.config.store)).records
     splits = {record.split for record in records}
     fold = job.config.validation.split
     if fold not in splits or _held(records, {fold, *training_splits(records, fold)}) != job.trained_on:
         raise _changed(job)
+    config = job.config if job.after is None else replace(job.config, start_from=None)
+    if weights_facts(config) != job.weights:
+        raise DataError(
+            f"expected the weights that the run {job.name} of the experiment began with, found others; "
+            "run it again"
+        )
 
 
 def check_split(job: Job, split: str, store: Store) -> None:

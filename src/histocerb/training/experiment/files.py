@@ -6,7 +6,7 @@ import difflib
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +16,10 @@ from histocerb.core.config_file import STRICT, merged, read_config, read_documen
 from histocerb.core.errors import UsageError
 from histocerb.core.tasks import PRESETS
 from histocerb.training.config import TrainConfig
-from histocerb.training.experiment.plan import (
-    OBJECT_FIGURES,
-    PATCH_FIGURES,
-    Experiment,
-    Row,
-    Run,
-    Section,
-    Spread,
-)
+from histocerb.training.experiment.plan import Experiment, Row, Run, Section, Spread, figures_of
+from histocerb.training.facts import weights_facts
 
 ROW = "row:"
-_FIGURES = (*OBJECT_FIGURES, *PATCH_FIGURES)
 _FILE_NAME = re.compile(r"[\w+-][\w+. -]*")
 
 
@@ -124,13 +116,14 @@ def _run(path: Path, entry: ExperimentEntry, row: RowEntry, run: RunEntry) -> Ru
     if config.tasks not in PRESETS:
         raise UsageError(f"{file}: there is no task preset {config.tasks!r}; known are {', '.join(PRESETS)}")
     if run.start_from is None:
-        return Run(config)
+        return Run(config, weights=weights_facts(config))
     if not run.start_from.startswith(ROW):
         raise UsageError(
             f"{path}, row {row.name!r}: expected start_from = 'row:NAME', found {run.start_from!r}; "
             "a checkpoint folder belongs into change.start_from"
         )
-    return Run(config, run.start_from.removeprefix(ROW))
+    weights = weights_facts(replace(config, start_from=None))
+    return Run(config, run.start_from.removeprefix(ROW), weights)
 
 
 def _problem(experiment: Experiment) -> str | None:
@@ -173,10 +166,11 @@ def _columns_problem(experiment: Experiment) -> str | None:
     columns = [column for section in experiment.sections for column in section.columns]
     if experiment.external is None and any(column.part == "external" for column in columns):
         return "a column is of the external test, but `external` names no split; add it"
-    wrong = [column.figure for column in columns if column.figure not in _FIGURES]
-    if wrong:
-        near = difflib.get_close_matches(wrong[0], _FIGURES, n=1, cutoff=0.0)
-        return f"there is no figure {wrong[0]!r}; did you mean {near[0]!r}?"
+    for column in columns:
+        known = figures_of(column.task)
+        if known and column.figure not in known:
+            near = difflib.get_close_matches(column.figure, known, n=1, cutoff=0.0)
+            return f"there is no figure {column.figure!r} of {column.task!r}; did you mean {near[0]!r}?"
     return None
 
 

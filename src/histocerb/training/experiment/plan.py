@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import field, replace
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
@@ -22,12 +22,15 @@ Spread = tuple[float, float]
 """Mean and SD over folds."""
 
 
+TYPE_FIGURES = ("mpq", "mpq_plus", "r2", "types.accuracy", "types.mf1", "types.map")
+"""Figures of tasks whose objects have classes, as evaluations name them."""
+
 OBJECT_FIGURES = (
     *("dice", "pq", "dq", "sq", "aji", "object_f1", "object_dice", "object_hausdorff_um"),
-    *("mpq", "mpq_plus", "r2", "types.accuracy", "types.mf1", "types.map"),
+    *TYPE_FIGURES,
     *("detection.froc", "detection.precision", "detection.recall", "detection.f1"),
 )
-"""Figures of tasks that find objects, as evaluations name them."""
+"""Figures of tasks that find objects, with those of classes."""
 
 PATCH_FIGURES = ("accuracy", "mf1", "map")
 """Figures of the task that classifies patches."""
@@ -41,7 +44,7 @@ class Column:
         heading: above the column.
         part: what the figure is measured on.
         task: of which task.
-        figure: one of `OBJECT_FIGURES` or `PATCH_FIGURES`; dots lead into nested tables of an evaluation.
+        figure: one of `figures_of` the task; dots lead into nested tables of an evaluation.
     """
 
     heading: str
@@ -65,10 +68,13 @@ class Run:
     Attributes:
         config: how; name of the store and the held-out split are those of the experiment.
         start_from: name of the row from whose checkpoint (of the same fold) it begins.
+        weights: sha256 of the files of weights that it begins with, by their keys of the configuration, see
+            `facts.weights_facts`; without those of `start_from`.
     """
 
     config: TrainConfig
     start_from: str | None = None
+    weights: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -141,6 +147,7 @@ class Job:
         data: fingerprint of every split that it is trained or evaluated on; see `Experiment`.
         heads: that are evaluated: all of the tasks that it trains.
         after: name of the job from whose checkpoint it begins.
+        weights: see `Run`.
     """
 
     name: str
@@ -149,6 +156,7 @@ class Job:
     data: Mapping[str, str]
     heads: tuple[str, ...]
     after: str | None = None
+    weights: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def trained_on(self) -> dict[str, str]:
@@ -161,6 +169,16 @@ EXPERIMENT: TypeAdapter[Experiment] = TypeAdapter(Experiment)
 
 _FREE = FREE | {"name"}
 """Settings of a run that do not change its result. (What is in the store does; where it is does not.)"""
+
+
+def figures_of(task: str) -> tuple[str, ...]:
+    """Figures that a task of that name can have in an evaluation; () where no preset has such a task."""
+    found = next((one for spec in PRESETS.values() for one in spec.tasks if one.name == task), None)
+    if found is None:
+        return ()
+    if found.postproc is None:
+        return PATCH_FIGURES
+    return tuple(name for name in OBJECT_FIGURES if found.classes or name not in TYPE_FIGURES)
 
 
 def jobs(experiment: Experiment, only: tuple[str, ...] = ()) -> tuple[Job, ...]:
@@ -207,7 +225,8 @@ def _job(experiment: Experiment, run: Run, fold: str, base: Job | None) -> Job:
     if base is not None:
         kept = PRESETS[config.tasks].only({*base.heads, *heads})
         heads = tuple(head.name for task in kept.tasks if task.name in run.tasks for head in task.heads)
-    job = Job(config.name, config, splits, experiment.data, heads, None if base is None else base.name)
+    after = None if base is None else base.name
+    job = Job(config.name, config, splits, experiment.data, heads, after, run.weights)
     name = f"{config.name}.{fold}.{_digest(job)[:8]}"
     return replace(job, name=name, config=replace(config, name=name))
 
@@ -218,5 +237,6 @@ def _digest(job: Job) -> str:
         job.config, mode="json", exclude_defaults=True
     )
     decisive = {key: value for key, value in document.items() if key not in _FREE}
+    decisive |= job.weights  # what is in these files, in place of where they are
     text = json.dumps([decisive, job.trained_on, job.after], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -7,13 +7,17 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
+from histocerb.core.errors import UsageError
 from histocerb.training.experiment.ledger import LOG_FILE, State, Status, read_state, write_state
 
 _POLL_S = 0.25
 _STANDARD_INPUT = 0
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 def launch(folder: Path, device: str, stop: threading.Event) -> State:
@@ -39,14 +43,50 @@ def launch(folder: Path, device: str, stop: threading.Event) -> State:
     return state
 
 
+def check_devices(devices: Sequence[str]) -> None:
+    """Refuse devices on which runs would meet, or that this process was not given.
+
+    Args:
+        devices: cpu, cuda or cuda:N.
+
+    Raises:
+        UsageError: naming the device.
+    """
+    taken = set()
+    for device in devices:
+        kind, _, number = device.partition(":")
+        place = (kind, int(number or 0))
+        if place in taken:
+            raise UsageError(f"expected each device once, found {device!r} twice; change --devices")
+        taken.add(place)
+        if kind == "cuda":
+            _gpu(place[1], os.environ)
+
+
 def _placed(device: str, environment: dict[str, str]) -> tuple[str, dict[str, str]]:
     """The device as the process names it, and the environment in which it sees only that one."""
     kind, _, number = device.partition(":")
     if kind != "cuda" or not number:
         return device, environment
-    visible = environment.get("CUDA_VISIBLE_DEVICES", "").split(",")
-    chosen = visible[int(number)] if int(number) < len(visible) and visible[0] else number
-    return kind, {**environment, "CUDA_VISIBLE_DEVICES": chosen}
+    return kind, {**environment, _VISIBLE: _gpu(int(number), environment)}
+
+
+def _gpu(number: int, environment: Mapping[str, str]) -> str:
+    """What CUDA calls the GPU that has that number here; it reads the list up to an empty or negative name.
+
+    Raises:
+        UsageError: the environment does not give so many.
+    """
+    if _VISIBLE not in environment:
+        return str(number)
+    names = (name.strip() for name in environment[_VISIBLE].split(","))
+    given = list(takewhile(lambda name: name and not name.startswith("-"), names))
+    if number >= len(given):
+        raise UsageError(
+            f"expected one of the {len(given)} GPUs that {_VISIBLE} gives ({environment[_VISIBLE]}), found "
+            f"'cuda:{number}'; change --devices"
+        )
+    return given[number]
 
 
 def _end_with_parent() -> None:

@@ -45,13 +45,14 @@ class Queue:
     def take(self) -> Job | None:
         """The next job that can begin, as soon as there is one; None when there will be none."""
         with self._change:
+            self._drop_hopeless()
             while not self.stop.is_set() and self._waiting:
-                self._drop_hopeless()
                 ready = next((job for job in self._waiting if job.after not in self._unfinished), None)
                 if ready is not None:
                     self._waiting.remove(ready)
                     return ready
                 self._change.wait()
+                self._drop_hopeless()
             return None
 
     def finish(self, job: Job, state: State) -> None:
@@ -69,8 +70,10 @@ class Queue:
             self._change.notify_all()
 
     def _drop_hopeless(self) -> None:
-        """Jobs after one that has failed fail too."""
-        for job in [job for job in self._waiting if job.after in self._failed]:
+        """Jobs after one that has failed fail too, and those after them: none waits before its own."""
+        for job in tuple(self._waiting):
+            if job.after not in self._failed:
+                continue
             reason = f"it starts from {job.after}, which failed"
             folder = run_folder(self._out, job.name)
             write_state(folder, State(Status.FAILED, reason, trained=read_state(folder).trained))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from histocerb.core.errors import OutputError
 from histocerb.training.evaluation import over_folds
 from histocerb.training.experiment.ledger import document_file, run_folder
 from histocerb.training.experiment.plan import Column, Experiment, Row, Spread, job_of
@@ -48,7 +49,11 @@ class Line:
 
 
 def gather(experiment: Experiment, out: Path) -> tuple[Line, ...]:
-    """The lines of a table, in order; `out` is the folder of the ledger."""
+    """The lines of a table, in order; `out` is the folder of the ledger.
+
+    Raises:
+        OutputError: an evaluation is damaged.
+    """
     return tuple(_line(experiment, row, out) for row in experiment.rows if row.shown)
 
 
@@ -80,5 +85,12 @@ def _documents(experiment: Experiment, row: Row, column: Column, out: Path) -> d
             continue
         path = document_file(run_folder(out, job.name), job, job.splits[column.part])
         if path.is_file():
-            found[fold] = json.loads(path.read_text(encoding="utf-8"))
+            found[fold] = _read(path)
     return found
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise OutputError(f"expected an evaluation, found something else in {path}; remove it") from error

@@ -118,7 +118,7 @@ def write_table(experiment: Experiment, out: Path) -> str:
     """Write `tables/NAME.md`, `.csv` and `.json` from what there is; returns the Markdown.
 
     Raises:
-        OutputError: they cannot be written.
+        OutputError: they cannot be written, or an evaluation is damaged.
     """
     check_folder(out)
     lines, found = gather(experiment, out), states(experiment, out)
@@ -161,11 +161,11 @@ def _state(job: Job, out: Path, *, busy: bool) -> State:
 
 
 def _is_busy(out: Path) -> bool:
-    """Whether an experiment is at work in the folder."""
+    """Whether an experiment is at work in the folder, or may be: who may not write there cannot tell."""
     if not (out / _LOCK).exists():
         return False
     try:
         with FileLock(out / _LOCK, timeout=0):
             return False
-    except Timeout:
+    except (Timeout, OSError):
         return True

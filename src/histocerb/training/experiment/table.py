@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from histocerb._version import __version__
+from histocerb.training.evaluation.markdown import escaped
 from histocerb.training.experiment.ledger import State, Status
 from histocerb.training.experiment.plan import Experiment, Section
 from histocerb.training.experiment.results import Cell, Line
@@ -135,6 +136,7 @@ def _open_run(name: str, state: State) -> str:
 
 def _grid(header: list[str], rows: list[list[str]]) -> str:
     """A Markdown table whose columns are aligned as text too."""
+    header, rows = [escaped(cell) for cell in header], [[escaped(cell) for cell in row] for row in rows]
     widths = [max(3, *map(len, column)) for column in zip(header, *rows, strict=True)]
     bar = ["-" * width for width in widths]
     return "\n".join(_grid_line(row, widths) for row in (header, bar, *rows))
