@@ -22,7 +22,7 @@ from histocerb.data.store import Store
 TEMPLATE = Path(__file__).with_suffix(".md")
 CARD = "MODEL_CARD.md"
 TERMS = "research use only (GlaS: no commercial use)"
-HOURS = 8
+HOURS = 8.5
 """Time of the whole run on the machine that the card names."""
 
 

@@ -9,10 +9,10 @@ set -eu
 shipped=src/histocerb/models/weights/default
 store=stores/default-tissue
 python configs/default/store.py "$1" stores/default
-for run in default tissue fine all decoders; do
+for run in default tissue fine all decoders nuclei; do
     histocerb train "configs/default/$run.toml"
 done
-cp runs/default-decoders/model/* "$shipped"
+cp runs/default-nuclei/model/* "$shipped"
 # The third run has not seen these images, the weights that ship have; the tiles neither has.
 histocerb evaluate --model runs/default-fine/model --data "$store" --split valid --out runs/valid.json
 histocerb evaluate --model default --data "$store" --split valid --out runs/seen.json
