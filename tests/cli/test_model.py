@@ -50,3 +50,13 @@ def test_import_writes_a_checkpoint(cli, tmp_path, monkeypatch):
     shown = cli("model", "import", "weights.tar", "--out", tmp_path / "model")
     assert shown.code == 0
     assert cli("model", "info", tmp_path / "model").code == 0
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(cli, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "histocerb.models.released.import_released", lambda weights, settings: Network(CERBERUS, TINY)
+    )
+    (tmp_path / "file").touch()
+    shown = cli("model", "import", "weights.tar", "--out", tmp_path / "file")
+    assert (shown.code, len(shown.err.splitlines())) == (1, 1)
+    assert "expected a folder to write the model to" in shown.err

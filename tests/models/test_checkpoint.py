@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
 import torch
 
-from histocerb.core.errors import CheckpointError, UsageError
+from histocerb.core.errors import CheckpointError, OutputError, UsageError
 from histocerb.core.tasks import CERBERUS, HeadKind
 from histocerb.models.checkpoint import SPEC_FILE, WEIGHTS_FILE, load_checkpoint, save_checkpoint
 from histocerb.models.config import EncoderConfig, NetworkConfig
@@ -66,6 +68,22 @@ def test_truncated_weights_and_bad_descriptions(tmp_path: Path) -> None:
     spec.write_text("{}")
     with pytest.raises(CheckpointError, match="not a checkpoint description"):
         load_checkpoint(tmp_path)
+
+
+def test_what_cannot_be_written_is_said_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"found .*file failing \(File exists\); free space"):
+        save_checkpoint(tmp_path / "file", _network())
+
+    def full(partial: Path, path: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("histocerb.models.checkpoint.os.replace", full)
+    with pytest.raises(OutputError, match="No space left on device"):
+        save_checkpoint(tmp_path / "model", _network())
+    assert list((tmp_path / "model").iterdir()) == []
 
 
 def test_unknown_names_list_what_there_is(tmp_path: Path) -> None:

@@ -128,12 +128,34 @@ def test_efficientnets_that_do_not_fit_are_refused_with_their_own_names(tmp_path
         load_encoder(_network(LITE0), tmp_path / "resnet.safetensors")
 
 
+@pytest.mark.parametrize("names", [dict, _numbered_through])
+def test_efficientnets_with_more_in_a_block_are_refused(
+    names: Callable[[State], State], tmp_path: Path
+) -> None:
+    """As EfficientNet-B0, whose shapes are those of lite0 and whose blocks have squeeze-and-excitation."""
+    state = names(_lite0_file())
+    block = "_blocks.0." if "_conv_stem.weight" in state else "blocks.0.0."
+    torch.save({**state, f"{block}se.weight": torch.zeros(8, 32, 1, 1)}, tmp_path / "b0.pth")
+    with pytest.raises(CheckpointError, match=rf"found '{block}se\.weight', for which that has no place"):
+        load_encoder(_network(LITE0), tmp_path / "b0.pth")
+
+
+def test_deeper_efficientnets_are_refused(tmp_path: Path) -> None:
+    """As lite1, of which each inner stage has a block more; stages that the encoder lacks are left out."""
+    state = {**_lite0_file(), "blocks.6.0.conv_pw.weight": torch.zeros(9)}
+    torch.save(state, tmp_path / "lite0.pth")
+    load_encoder(_network(LITE0), tmp_path / "lite0.pth")
+    torch.save({**state, "blocks.1.2.conv_pw.weight": torch.zeros(144, 24, 1, 1)}, tmp_path / "lite1.pth")
+    with pytest.raises(CheckpointError, match=r"'blocks\.1\.2\.conv_pw\.weight', .* or a deeper one"):
+        load_encoder(_network(LITE0), tmp_path / "lite1.pth")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"layer2.1.conv1.weight": None}, r"wrong.safetensors lacks 'layer2\.1\.conv1\.weight'"),
         ({"conv1.weight": torch.zeros(16, 3, 3, 3)}, r"'conv1\.weight'.*\[16, 3, 7, 7\].*\[16, 3, 3, 3\]"),
-        ({"layer1.1.conv1.weight": torch.zeros(16, 16, 3, 3)}, r"'layer1\.1\.conv1.*deeper ResNet"),
+        ({"layer1.1.conv1.weight": torch.zeros(16, 16, 3, 3)}, r"'layer1\.1\.conv1.*or a deeper one"),
     ],
 )
 def test_other_encoders_are_refused_with_their_own_names(

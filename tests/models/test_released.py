@@ -12,6 +12,7 @@ from histocerb.core.errors import CheckpointError
 from histocerb.models.config import NETWORKS
 from histocerb.models.network import Network
 from histocerb.models.released import import_released
+from histocerb.models.torch_file import read_torch_file
 
 
 def _reference() -> ModuleType:
@@ -115,6 +116,17 @@ def test_damaged_files_give_one_sentence(tmp_path: Path, content: bytes) -> None
         import_released(path)
     with pytest.raises(CheckpointError, match="no file"):
         import_released(tmp_path / "absent.tar")
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_files_that_were_cut_off_give_one_sentence(tmp_path: Path, legacy: bool) -> None:
+    path = tmp_path / "weights.tar"
+    torch.save({"desc": {"a": torch.zeros(3, 4)}}, path, _use_new_zipfile_serialization=not legacy)
+    whole = path.read_bytes()
+    for size in range(0, len(whole) // 2, 1 if legacy else 50):
+        path.write_bytes(whole[:size])
+        with pytest.raises(CheckpointError, match=r"is truncated|is refused"):
+            read_torch_file(path)
 
 
 def test_other_state_dicts_are_refused(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ import logging
 import os
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,9 @@ from PIL import Image
 
 from histocerb.core.errors import CorruptSlideError, ResolutionError, SlideError
 from histocerb.core.geometry import Region
+from histocerb.slides import tiff_backend
 from histocerb.slides.reader import Slide, open_slide, working_mpp
+from histocerb.slides.tiff_backend import TiffSource
 
 KINDS = ("svs", "pyramid", "ome", "strips", "flat", "separate", "png", "jpeg", "array")
 LOSSLESS = ("pyramid", "ome", "strips", "flat", "separate", "png", "array")
@@ -136,6 +140,52 @@ def test_a_forked_process_reads_for_itself(kind: str, slides: dict[str, Slide]) 
     if child == 0:
         os._exit(0 if np.array_equal(slide.read(Region(0, 0, 300, 200), 0.5), expected) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_strips_are_decoded_once_for_windows_side_by_side(
+    slide_files: dict[str, Path], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    decoded: list[int] = []
+    decode = TiffSource._decode
+
+    def counted(self: TiffSource, handle: Any, plane: Any, index: int, place: Region) -> np.ndarray:
+        decoded.append(index)
+        return decode(self, handle, plane, index, place)
+
+    monkeypatch.setattr(TiffSource, "_decode", counted)
+    monkeypatch.setattr(tiff_backend, "_CACHE_BYTES", 1 << 16)
+    slide = open_slide(slide_files["strips"])
+    for y, x in product((0, 200), (0, 200, 400)):
+        slide.read(Region(x, y, 300, 250), 0.5)
+    assert sorted(decoded) == list(range(-(-450 // 7)))
+    assert not caplog.messages
+    decoded.clear()
+    monkeypatch.setattr(tiff_backend, "_MOST_CACHE_BYTES", 1 << 18)
+    slide = open_slide(slide_files["strips"])
+    for x in (0, 200, 400):
+        slide.read(Region(x, 0, 300, 250), 0.5)
+    assert len(decoded) == 3 * -(-250 // 7)
+    assert len(caplog.messages) == 1
+    assert "strips are 701 px wide" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("tile", "more", "vendor"), [(256, 0, "generic-tiff"), (240, 0, "tiff"), (256, 64, "tiff")]
+)
+def test_uncompressed_tiles_of_any_size_are_read(
+    tile: int, more: int, vendor: str, picture: np.ndarray, tmp_path: Path
+) -> None:
+    """Those that OpenSlide refuses, too: of a size that it cannot take, or with bytes behind the pixels."""
+    path, per_cm = tmp_path / "a.tif", (20000, 20000)
+    tifffile.imwrite(path, picture, tile=(tile, tile), photometric="rgb", resolution=per_cm, resolutionunit=3)
+    with tifffile.TiffFile(path, mode="r+") as file:
+        counts = file.pages.first.databytecounts
+        file.pages.first.tags["TileByteCounts"].overwrite(tuple(count + more for count in counts))
+    with path.open("ab") as end:
+        end.write(bytes(more))
+    slide = open_slide(path)
+    assert slide.vendor == vendor
+    assert np.array_equal(slide.read(WHOLE, 0.5), picture)
 
 
 def test_fingerprint_is_of_the_content(

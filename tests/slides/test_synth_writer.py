@@ -1,3 +1,6 @@
+import errno
+import os
+
 import numpy as np
 import openslide
 import pytest
@@ -56,6 +59,28 @@ def test_our_reader_reads_it(written):
 def test_only_the_finished_file_remains(written):
     _, path = written
     assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_reduced_levels_take_space_as_they_are_written(tmp_path):
+    """So that a full disk is an error of the write that finds it full."""
+    slide = open_slide(np.zeros((1500, 700, 3), np.uint8), mpp=0.5)
+
+    def progress(_):
+        sizes.append({file.name: file.stat().st_size for file in tmp_path.glob(".levels-*/*")})
+
+    sizes = []
+    write_tiff(slide, tmp_path / "a.tiff", progress)
+    assert sizes == [{}, {"1.raw": 256 * 350 * 3}, {"1.raw": 512 * 350 * 3}]
+
+
+def test_a_full_disk_is_an_error_that_leaves_nothing(tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("histocerb.slides.synth.writer.halve", full)
+    with pytest.raises(OutputError, match=r"cannot be written \(No space left on device\); free space"):
+        write_tiff(SynthSlide(600, 600, 1), tmp_path / "a.tiff")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path):

@@ -59,6 +59,8 @@ if __name__ == "__main__":
         torch.save({"grads": keep.grads, "moved": keep.moved}, out / f"{devices}.pt")
 """
 STEPS, ACCUMULATE = 4, 2
+SLURM = {"JOB_ID": "7", "JOB_NAME": "train", "NTASKS": "1", "PROCID": "0", "LOCALID": "0", "NODEID": "0"}
+"""Of a job with one task, which starts as many processes as there are devices."""
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +78,7 @@ def both(recipe: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
     path = folder / "script.py"
     path.write_text(SCRIPT)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment |= {f"SLURM_{name}": value for name, value in SLURM.items()}
     command = [sys.executable, str(path), json.dumps(document), str(folder)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -133,6 +136,32 @@ def test_what_ends_another_process_is_told() -> None:
     with pytest.raises(HistocerbError, match=r"a training process failed: TypeError: .*'Team' has no len"):
         _be_left_alone()
     assert "LOCAL_RANK" not in os.environ
+
+
+LONELY = """
+# The second process dies before the two are connected.
+import os, signal
+from datetime import timedelta
+from torch import distributed
+from histocerb.training import distributed as training
+
+def die(team):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":
+    training._GRACE_S = 0.0
+    with training.team_of(2, die, ()):
+        distributed.init_process_group("gloo", rank=0, world_size=2, timeout=timedelta(hours=1))
+"""
+
+
+def test_a_process_that_waits_for_a_dead_one_ends(tmp_path: Path) -> None:
+    path = tmp_path / "lonely.py"
+    path.write_text(LONELY)
+    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1
+    assert done.stderr.startswith("expected all training processes to go on, found one ended from outside")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_shared_batch_norm_of_one_process_is_batch_norm(monkeypatch: pytest.MonkeyPatch) -> None:

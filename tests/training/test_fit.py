@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import random
 import shutil
 import signal
@@ -235,6 +236,42 @@ def test_a_file_in_the_way_is_named(recipe: Recipe, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("unvalidated")
+def test_damaged_files_of_a_run_are_named(recipe: Recipe, tmp_path: Path) -> None:
+    config = _config(recipe, stages=[{"heads": ["gland.instance"], "steps": 2}])
+    model = fit(config, tmp_path, device="cpu")
+    shutil.rmtree(model)
+    weights, facts = tmp_path / "stage-1" / "weights.safetensors", tmp_path / "facts.json"
+    for size in (0, 1000):
+        weights.write_bytes(bytes(size))
+        with pytest.raises(OutputError, match=r"weights\.safetensors: .* found a damaged file; remove it"):
+            fit(config, tmp_path, device="cpu")
+    weights.unlink()
+    whole = facts.read_text()
+    facts.write_text("")
+    with pytest.raises(OutputError, match=r"facts\.json: .* found a damaged file; remove it"):
+        fit(config, tmp_path, device="cpu")
+    facts.write_text(whole)
+    assert fit(config, tmp_path, device="cpu") == model
+
+
+@pytest.mark.usefixtures("unvalidated")
+def test_weights_are_on_the_disk_before_what_they_replace_is_removed(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = _config(recipe, stages=[{"heads": ["gland.instance"], "steps": 2}], save_every=1)
+    resume, sync, synced = tmp_path / "stage-1" / "last.ckpt", os.fsync, []
+
+    def noted(file: int) -> None:
+        synced.append((os.fstat(file).st_size, resume.is_file()))
+        sync(file)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    fit(config, tmp_path, device="cpu")
+    size = (tmp_path / "stage-1" / "weights.safetensors").stat().st_size
+    assert (size, True) in synced
+
+
+@pytest.mark.usefixtures("unvalidated")
 def test_a_run_of_an_earlier_version_goes_on(recipe: Recipe, tmp_path: Path) -> None:
     """Options that were not there yet have their defaults, which do what was done then."""
     short = recipe | {"stages": [{"heads": ["gland.instance"], "steps": 2}]}
@@ -291,6 +328,25 @@ def test_a_folder_belongs_to_the_weights_that_its_run_began_with(recipe: Recipe,
     assert load_checkpoint(model).facts["started_from"] == load_checkpoint(start).sha256
     shutil.rmtree(start)
     assert fit(short, out, device="cpu") == model
+
+
+@pytest.mark.usefixtures("unvalidated")
+def test_the_same_weights_in_another_place_go_on(recipe: Recipe, tmp_path: Path) -> None:
+    start, moved, out = tmp_path / "start", tmp_path / "moved", tmp_path / "run"
+    short = _config(recipe, stages=[{"heads": ["gland.instance"], "steps": 2}], start_from=str(start))
+    save_checkpoint(start, first_network(replace(short, start_from=None)))
+    with pytest.raises(RuntimeError, match="killed"):
+        fit(short, out, callbacks=(_StopAt(1),), device="cpu")
+    elsewhere = replace(short, start_from=str(shutil.move(start, moved)))
+    for other in (short, replace(short, start_from=None), replace(elsewhere, seed=4)):
+        with pytest.raises(HistocerbError):
+            fit(other, out, device="cpu")
+    facts = (out / "facts.json").read_text()
+    (out / "facts.json").write_text(facts.replace("start_from", "nothing"))  # it is not known which they were
+    with pytest.raises(UsageError, match="another configuration"):
+        fit(elsewhere, out, device="cpu")
+    (out / "facts.json").write_text(facts)
+    assert load_checkpoint(fit(elsewhere, out, device="cpu")).facts["config"]["start_from"] == str(moved)
 
 
 @pytest.mark.usefixtures("unvalidated")

@@ -3,6 +3,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
+from histocerb.core.errors import OutputError
 from histocerb.training.journal import Journal, Row
 
 
@@ -40,3 +43,9 @@ def test_sinks_get_steps_of_the_whole_run(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.csv", (10, 6), (lambda step, values: told.append((step, values)),))
     journal.write(2, 5, {"loss/b": 2.0})
     assert told == [(15, {"loss/b": 2.0})]
+
+
+def test_a_folder_that_fails_is_named(tmp_path: Path) -> None:
+    (tmp_path / "journal.csv").mkdir()
+    with pytest.raises(OutputError, match=f"found {tmp_path} failing"):
+        Journal(tmp_path / "journal.csv", (10,)).write(1, 5, {"lr": 1e-3})

@@ -222,6 +222,22 @@ def test_a_batch_has_a_sample_for_every_device(recipe: Recipe, place: Place) -> 
         stage_sampler(first_network(config), config, place.store, config.stages[0])
 
 
+def test_a_job_of_a_cluster_trains_as_any_process(
+    recipe: Recipe, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Handlers(Callback):
+        def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+            self.size, self.requeue = trainer.world_size, signal.getsignal(signal.SIGUSR1)
+
+    config, seen = _config(recipe), Handlers()
+    plain = _trained(config, place)
+    job = {"JOB_ID": "7", "JOB_NAME": "train", "NTASKS": "4", "PROCID": "1", "LOCALID": "1", "NODEID": "0"}
+    for name, value in job.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    assert _same(plain, _trained(config, place, seen))
+    assert (seen.size, seen.requeue) == (1, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("kept", [0, 1, 500])
 def test_a_damaged_point_to_go_on_from_is_named(tmp_path: Path, kept: int) -> None:
     torch.save({"global_step": 4, "weights": torch.zeros(1000)}, tmp_path / RESUME_FILE)

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from histocerb.core.errors import OutputError
 from histocerb.training.steps import Saver
 
 
@@ -44,6 +47,15 @@ def test_a_save_that_breaks_off_leaves_the_one_before(tmp_path: Path) -> None:
     assert (tmp_path / "last.ckpt").read_bytes() == b"a whole file"
     Saver(tmp_path / "last.ckpt", every=1).begin(1)
     assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+def test_a_full_disk_is_said_and_leaves_the_one_before(tmp_path: Path) -> None:
+    saver = Saver(tmp_path / "last.ckpt", every=1)
+    _save(saver, _Trainer(1, b"a whole file"))
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(OutputError, match=r"found .* failing \(No space left on device\); free space"):
+        _save(saver, _Trainer(2, b"a wh", ends=full))
+    assert (tmp_path / "last.ckpt").read_bytes() == b"a whole file"
 
 
 def test_one_process_of_several_gives_the_name(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 from torch import Tensor, nn
 
-from histocerb.core.errors import CheckpointError, UsageError
+from histocerb.core.errors import CheckpointError, OutputError, UsageError
 from histocerb.core.tasks import TaskSpec
 from histocerb.models.config import NetworkConfig
 from histocerb.models.network import Network
@@ -70,6 +70,9 @@ def save_checkpoint(
 
     Returns:
         sha256 of the weights file.
+
+    Raises:
+        OutputError: the folder cannot be written.
     """
     state = {key: _stored(value, half) for key, value in network.state_dict().items()}
     blob = save_safetensors(state)
@@ -81,9 +84,15 @@ def save_checkpoint(
         "tasks": _SPEC.dump_python(network.spec, mode="json"),
         "facts": facts or {},
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / WEIGHTS_FILE, blob)
-    _write(folder / SPEC_FILE, json.dumps(document, indent=1).encode())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / WEIGHTS_FILE, blob)
+        _write(folder / SPEC_FILE, json.dumps(document, indent=1).encode())
+    except OSError as error:
+        raise OutputError(
+            f"expected a folder to write the model to, found {folder} failing ({error.strerror or error}); "
+            "free space, check its rights or choose another one"
+        ) from error
     return digest
 
 
@@ -160,8 +169,11 @@ def _stored(value: Tensor, half: bool) -> Tensor:
 
 def _write(path: Path, content: bytes) -> None:
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _read_document(path: Path) -> dict[str, Any]:

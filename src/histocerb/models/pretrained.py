@@ -30,6 +30,9 @@ OURS_ALONE = "fine."
 _COUNTER = "num_batches_tracked"
 """Buffers that old files lack; batch normalisation with a fixed momentum does not read them."""
 
+_BLOCK = re.compile(r"(layer|_?blocks\.)\d+\.")
+"""Begins the names of what a stage, or a block that is numbered through, consists of."""
+
 
 def load_encoder(network: Network, source: str | Path) -> None:
     """Fill a ResNet or EfficientNet encoder.
@@ -58,10 +61,10 @@ def load_encoder(network: Network, source: str | Path) -> None:
     state = {str(key).removeprefix("module."): value for key, value in _state(path).items()}
     own = network.encoder.state_dict()
     theirs = THEIR_KEYS[kind](state)
-    for key, value in own.items():
-        if not key.startswith(OURS_ALONE):
-            own[key] = _fitting(state, theirs(key), value, name)
-    _check_depth(state, own, name)
+    names = {key: theirs(key) for key in own if not key.startswith(OURS_ALONE)}
+    for key, their_key in names.items():
+        own[key] = _fitting(state, their_key, own[key], name)
+    _check_blocks(state, set(names.values()), name)
     network.encoder.load_state_dict(own)
 
 
@@ -117,13 +120,19 @@ def _fitting(state: dict[str, Any], theirs: str, own: Tensor, name: str) -> Tens
     return found
 
 
-def _check_depth(state: dict[str, Any], own: dict[str, Tensor], name: str) -> None:
-    """No stage of the file has blocks that the encoder's stage lacks."""
-    stages = {key.split(".")[1] for key in own if key.startswith("stages.")}
-    for theirs in state:
-        key = encoder_key(theirs)
-        if key.startswith("stages.") and key.split(".")[1] in stages and key not in own:
-            raise CheckpointError(f"{name} has {theirs!r}, which the encoder lacks: it is of a deeper ResNet")
+def _check_blocks(state: dict[str, Any], known: set[str], name: str) -> None:
+    """The stages and blocks that the encoder has are in the file as they are in the encoder.
+
+    What an encoder of another kind or depth has more would change what the rest of its weights mean.
+    """
+    ours = {match[0] for match in map(_BLOCK.match, known) if match}
+    for key in state:
+        match = _BLOCK.match(key)
+        if match and match[0] in ours and key not in known:
+            raise CheckpointError(
+                f"{name}: expected the encoder that the network has, found {key!r}, for which that has no "
+                "place: it is of another or a deeper one; choose the weights of this encoder"
+            )
 
 
 def _state(path: Path) -> dict[str, Any]:

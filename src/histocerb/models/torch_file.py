@@ -28,7 +28,9 @@ def read_torch_file(path: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{path} is refused: it holds more than tensors, and loading it could run code"
         ) from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever damaged bytes make of a reader
         raise CheckpointError(f"{path} is not a torch checkpoint, or it is truncated") from error
     if not isinstance(document, dict):
         raise CheckpointError(f"{path} holds a {type(document).__name__}, expected a dict with a state dict")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import weakref
@@ -22,6 +23,10 @@ from histocerb.slides.tiff_layout import Plane, mpp_of, pyramid_of
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _CACHE_BYTES = 96 << 20
+_MOST_CACHE_BYTES = 1 << 30
+"""Of strips as wide as the slide: every window of a row of windows needs all of the row's strips."""
+
+log = logging.getLogger(__name__)
 
 
 def detect(path: str) -> bool:
@@ -32,7 +37,7 @@ def detect(path: str) -> bool:
 
 @dataclass
 class _Handle:
-    """An open file, its levels, and segments that were decoded lately."""
+    """An open file, its levels, segments that were decoded lately, and bytes of the strips of a window."""
 
     pid: int
     file: tifffile.TiffFile
@@ -40,6 +45,7 @@ class _Handle:
     lock: threading.Lock = field(default_factory=threading.Lock)
     segments: OrderedDict[tuple[int, int], Rgb8] = field(default_factory=OrderedDict)
     held_bytes: int = 0
+    band_bytes: int = 0
 
 
 class TiffSource:
@@ -48,6 +54,7 @@ class TiffSource:
     def __init__(self, path: str) -> None:
         self.path = path
         self._handle: _Handle | None = None
+        self._told = False
         handle = self._open()
         self.vendor = "ome-tiff" if handle.file.is_ome else "tiff"
         self.origin_px = (0, 0)
@@ -61,7 +68,10 @@ class TiffSource:
         if plane.mapped is not None:
             return self._mapped(plane, plane.mapped, region)
         out = np.empty((region.height, region.width, 3), np.uint8)
-        for index, place in _segments(plane, region):
+        segments = list(_segments(plane, region))
+        if plane.segment_width >= plane.width:
+            self._make_room(handle, segments)
+        for index, place in segments:
             part = place.intersect(region)
             out[part.slices(region)] = self._segment(handle, level, index, place)[part.slices(place)]
         return out
@@ -79,6 +89,21 @@ class TiffSource:
     def _mapped(self, plane: Plane, mapped: npt.NDArray[np.generic], region: Region) -> Rgb8:
         return _colour(np.asarray(mapped[region.slices()]), plane, self.path)
 
+    def _make_room(self, handle: _Handle, segments: list[tuple[int, Region]]) -> None:
+        """Let the cache hold these strips, which the windows beside this one need, too."""
+        band_bytes = sum(3 * place.width * place.height for _, place in segments)
+        with handle.lock:
+            if band_bytes <= _MOST_CACHE_BYTES:
+                handle.band_bytes = max(handle.band_bytes, band_bytes)
+            elif len(segments) > 1 and not self._told:
+                self._told = True
+                log.warning(
+                    "%s: its strips are %d px wide, too much to keep those of a window; each window decodes "
+                    "them again, and a tiled copy of the slide is read many times faster",
+                    self.path,
+                    segments[0][1].width,
+                )
+
     def _segment(self, handle: _Handle, level: int, index: int, place: Region) -> Rgb8:
         """One tile or strip as RGB, from the cache or decoded outside the lock."""
         key = (level, index)
@@ -92,11 +117,12 @@ class TiffSource:
             raise
         except Exception as error:  # decoders raise anything on damaged data
             raise corrupt(self, level, place, str(error) or type(error).__name__) from None
+        most_bytes = max(_CACHE_BYTES, handle.band_bytes)
         with handle.lock:
             if key not in handle.segments:
                 handle.segments[key] = pixels
                 handle.held_bytes += pixels.nbytes
-            while handle.held_bytes > _CACHE_BYTES and len(handle.segments) > 1:
+            while handle.held_bytes > most_bytes and len(handle.segments) > 1:
                 handle.held_bytes -= handle.segments.popitem(last=False)[1].nbytes
         return pixels
 

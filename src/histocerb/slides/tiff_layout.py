@@ -26,8 +26,11 @@ _COLOURS = {2: 3, _SEPARATED: 4, _YCBCR: 3}
 """Samples of a colour, where it is not one."""
 _KEEPS_COLOURS = (1, 5, 8, 32773, 32946, 34925, 50000)
 """Compressions that know nothing of colours (none, LZW, deflate, PackBits, LZMA, ZSTD): YCbCr stays YCbCr."""
-_OF_OPENSLIDE = (1, 5, 7, 8, 32773, 32946, 50000)
+_PLAIN_DATA = 1
+_OF_OPENSLIDE = (_PLAIN_DATA, 5, 7, 8, 32773, 32946, 50000)
 """Compressions of tiles that OpenSlide reads: these and JPEG, but LZMA."""
+_LIBTIFF_BYTES = 1024
+"""OpenSlide's libtiff reads so many bytes at a time; it refuses uncompressed tiles that end within them."""
 _ASSOCIATED, _STRAIGHT = 1, 2
 """Meanings of a sample besides the colours: opacity, by which these have been multiplied or have not."""
 
@@ -97,10 +100,21 @@ def is_plain_colour(path: str) -> bool:
         with tifffile.TiffFile(path) as file:
             page = file.pages.first
             colour = page.samplesperpixel == 3 and page.bitspersample == 8 and page.photometric in (2, 6)
-            known = page.compression in _OF_OPENSLIDE
-            return colour and known and page.is_tiled and not file.is_ome and len(pyramid_of(file, path)) > 0
+            known = page.compression in _OF_OPENSLIDE and page.is_tiled and not file.is_ome
+            return colour and known and all(map(_libtiff_takes, pyramid_of(file, path)))
     except Exception:  # whatever a damaged header makes of it: the TIFF backend says what is wrong
         return False
+
+
+def _libtiff_takes(plane: Plane) -> bool:
+    """False for uncompressed tiles of a size that it refuses, or with other bytes than those of pixels."""
+    for page, _ in plane.channels:
+        stored = 1 if int(page.planarconfig) == 2 else page.samplesperpixel
+        size = plane.segment_width * plane.segment_height * stored
+        exact = size % _LIBTIFF_BYTES == 0 and {0, size}.issuperset(page.databytecounts)
+        if page.compression == _PLAIN_DATA and not exact:
+            return False
+    return True
 
 
 def mpp_from_tags(path: str) -> tuple[float, float] | None:

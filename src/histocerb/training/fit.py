@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import os
+from collections.abc import Set
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.callbacks import Callback
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
@@ -26,6 +27,7 @@ from histocerb.training.config import TrainConfig, binding, trained_heads
 from histocerb.training.curves import draw_curves
 from histocerb.training.distributed import Team, team_of
 from histocerb.training.facts import run_facts, weights_facts
+from histocerb.training.files import become, writing
 from histocerb.training.frequencies import adjust, check_frequencies, told
 from histocerb.training.hardware import Hardware, find_hardware
 from histocerb.training.journal import Journal
@@ -58,7 +60,7 @@ def fit(config: TrainConfig, out: Path, callbacks: tuple[Callback, ...] = (), de
     Raises:
         UsageError: an impossible configuration, or `out` holds a run of another one, on other data or from
             other weights.
-        OutputError: `out` cannot be written.
+        OutputError: `out` cannot be written, or holds a damaged file.
         HistocerbError: a loss is not finite.
     """
     store, hardware = Store(Path(config.store)), find_hardware(device, config.devices)
@@ -106,7 +108,7 @@ def _train(network: Network, config: TrainConfig, first: Place) -> None:
         place = replace(first, number=number)
         done = place.folder / DONE_FILE
         if done.is_file():
-            network.load_state_dict(load_file(done))
+            network.load_state_dict(_kept(done))
             continue
         if place.team.leads:
             log.info("stage %d of %d: %s", number, len(config.stages), ", ".join(stage.heads))
@@ -124,7 +126,22 @@ def _end(config: TrainConfig, out: Path, number: int) -> dict[str, Tensor]:
     """Weights with which a stage ended; of stage 0, those that the run began with."""
     if number == 0:
         return first_network(config).state_dict()
-    return load_file(out / f"stage-{number}" / DONE_FILE)
+    return _kept(out / f"stage-{number}" / DONE_FILE)
+
+
+def _kept(path: Path) -> dict[str, Tensor]:
+    """The weights that `_keep` wrote.
+
+    Raises:
+        OutputError: the file is damaged.
+    """
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise OutputError(
+            f"{path}: expected the weights with which the stage ended, found a damaged file; "
+            "remove it, and the stage begins anew"
+        ) from error
 
 
 def _finish(network: Network, config: TrainConfig, store: Store, facts: dict[str, Any], out: Path) -> Path:
@@ -148,12 +165,13 @@ def _finish(network: Network, config: TrainConfig, store: Store, facts: dict[str
     written = {row.name for row in journal.rows() if (row.stage, row.step) == last}
     values = {name: value for name, value in journal_values(report).items() if name not in written}
     journal.write(*last, values)
-    draw_curves(journal, curves_file(journal))
     about = {
         "model": {"path": str(out / MODEL_FOLDER), "sha256": sha256},
         "data": {**facts["data"], "splits": [config.validation.split]},
     }
-    _write_json(out / REPORT_FILE, {**report, **about})
+    with writing(out):
+        draw_curves(journal, curves_file(journal))
+        _write_json(out / REPORT_FILE, {**report, **about})
     return out / MODEL_FOLDER
 
 
@@ -171,19 +189,39 @@ def _told_frequencies(
 
 
 def _check_claim(config: TrainConfig, facts: dict[str, Any], out: Path) -> None:
-    """`out` is not bound to another configuration (but for `config.FREE`), other data or other weights."""
+    """`out` is not bound to another configuration (but for `config.FREE`), other data or other weights.
+
+    Weights that both know by their sha256 may lie elsewhere by now.
+    """
     path, found = out / CONFIG_FILE, out / FACTS_FILE
-    if path.is_file() and not _same(config, path):
+    began = _told_facts(found) if found.is_file() else {}
+    weights = began.get("weights", {})
+    if path.is_file() and not _same(config, path, weights.keys() & facts["weights"].keys()):
         raise UsageError(f"{out} holds a run of another configuration; remove it or choose another folder")
-    if found.is_file():
-        began = json.loads(found.read_text(encoding="utf-8"))
+    if began:
         data = began["data"]["fingerprint"]
         if data != facts["data"]["fingerprint"]:
             raise UsageError(
                 f"expected the data that the run in {out} began with ({data[:12]}), found "
                 f"{facts['data']['fingerprint'][:12]} in {config.store}; choose another folder"
             )
-        _check_weights(began.get("weights", {}), facts["weights"], out)
+        _check_weights(weights, facts["weights"], out)
+
+
+def _told_facts(path: Path) -> dict[str, Any]:
+    """What a run began with.
+
+    Raises:
+        OutputError: the file is damaged.
+    """
+    try:
+        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise OutputError(
+            f"{path}: expected what the run began with, found a damaged file; remove it if data and weights "
+            "are those that it began with, else the whole folder"
+        ) from error
+    return facts
 
 
 def _check_weights(began: dict[str, str], now: dict[str, str], out: Path) -> None:
@@ -198,35 +236,35 @@ def _check_weights(began: dict[str, str], now: dict[str, str], out: Path) -> Non
 
 def _claim(config: TrainConfig, facts: dict[str, Any], out: Path) -> None:
     """Bind `out` to this configuration and this data."""
-    try:
+    with writing(out):
         out.mkdir(parents=True, exist_ok=True)
         _write_json(out / CONFIG_FILE, asdict(config))
         _write_json(out / FACTS_FILE, facts)
-    except OSError as error:
-        raise OutputError(
-            f"expected a folder to write the run to, found {out} failing ({error.strerror or error}); "
-            "check its rights or choose another --out"
-        ) from error
 
 
-def _same(config: TrainConfig, path: Path) -> bool:
-    """Whether the run described in `path` has the same result. What it does not say has its default."""
+def _same(config: TrainConfig, path: Path, known: Set[str]) -> bool:
+    """Whether the run described in `path` has the same result. What it does not say has its default.
+
+    `known` are keys of files that were told apart by what is in them.
+    """
     try:
         other = validated(json.loads(path.read_text(encoding="utf-8")), TrainConfig, str(path))
     except (UsageError, ValueError):
         return False
-    return binding(other) == binding(config)
+    one, two = binding(config), binding(other)
+    return all(one[key] == two[key] for key in one.keys() - known)
 
 
 def _write_json(path: Path, document: dict[str, Any]) -> None:
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    become(temporary, path)
 
 
 def _keep(network: Network, path: Path) -> None:
     """Weights of a stage; the file appears whole or not at all."""
     blob = save({key: value.contiguous() for key, value in network.state_dict().items()})
     temporary = path.with_suffix(".tmp")
-    temporary.write_bytes(blob)
-    os.replace(temporary, path)
+    with writing(path.parent):
+        temporary.write_bytes(blob)
+        become(temporary, path)

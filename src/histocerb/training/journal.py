@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from histocerb.training.files import writing
+
 COLUMNS = ("stage", "step", "name", "value")
 
 Sink = Callable[[int, Mapping[str, float]], None]
@@ -43,9 +45,13 @@ class Journal:
         self.sinks = sinks
 
     def write(self, stage: int, step: int, values: Mapping[str, float]) -> None:
-        """Append one row per value."""
+        """Append one row per value.
+
+        Raises:
+            OutputError: the disk is full, or the folder cannot be written.
+        """
         new = not self.path.is_file()
-        with self.path.open("a", newline="", encoding="utf-8") as file:
+        with writing(self.path.parent), self.path.open("a", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             if new:
                 writer.writerow(COLUMNS)

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import DDPStrategy
 from torch.utils.data import DataLoader
@@ -28,6 +28,7 @@ from histocerb.models.network import Network
 from histocerb.training.alarms import heads_without_samples
 from histocerb.training.config import StageConfig, TrainConfig
 from histocerb.training.distributed import ALONE, Team
+from histocerb.training.files import writing
 from histocerb.training.hardware import Hardware
 from histocerb.training.journal import Journal
 from histocerb.training.module import StageModule
@@ -82,15 +83,16 @@ def train_stage(network: Network, config: TrainConfig, place: Place) -> None:
 
     Raises:
         KeyboardInterrupt: the user stopped it.
-        OutputError: what an interrupted run saved is damaged.
+        OutputError: what an interrupted run saved is damaged, or the folder cannot be written.
         HistocerbError: a loss is not finite.
     """
     stage = config.stages[place.number - 1]
     resume = place.folder / RESUME_FILE
     begin = steps_done(place.folder, stage.steps)
     if place.team.leads:
-        place.folder.mkdir(parents=True, exist_ok=True)
-        place.journal.cut(place.number, begin)
+        with writing(place.out):
+            place.folder.mkdir(parents=True, exist_ok=True)
+            place.journal.cut(place.number, begin)
         _warn_of_gaps(network, config, place)
     if place.team.size > 1:
         share(network, norm=place.hardware.kind == "cpu")
@@ -143,6 +145,7 @@ def make_trainer(
         accelerator=hardware.accelerator,
         devices=hardware.devices(team.size),
         strategy=ddp if shared else "auto",
+        plugins=[LightningEnvironment()],  # not that of a SLURM job, whose tasks are no team of ours
         sync_batchnorm=shared and on_gpu,
         benchmark=on_gpu and config.precision == "bf16",
         max_steps=steps,
@@ -249,7 +252,9 @@ def steps_done(folder: Path, steps: int) -> int:
         return 0
     try:
         return int(torch.load(resume, map_location="cpu", weights_only=True)["global_step"])
-    except (EOFError, RuntimeError, UnpicklingError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever damaged bytes make of a reader
         raise OutputError(
             f"{resume}: expected a point to go on from, found a damaged file; "
             "remove it, and the stage begins anew"

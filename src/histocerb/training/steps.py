@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,6 +10,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
 from histocerb.data.batches import Batch
+from histocerb.training.files import become, writing
 from histocerb.training.module import StageModule
 
 
@@ -72,13 +72,7 @@ class Saver:
         del batch
         if trainer.global_step % self.every == 0:
             module.sums.means(trainer.global_step)
-            trainer.save_checkpoint(self._partial)  # copied there from the temporary folder of the system
-            if trainer.is_global_zero:
-                _become(self._partial, self.path)
-
-
-def _become(partial: Path, path: Path) -> None:
-    """Give a file its name, once it is on the disk."""
-    with partial.open("rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+            with writing(self.path.parent):
+                trainer.save_checkpoint(self._partial)  # copied there from the system's temporary folder
+                if trainer.is_global_zero:
+                    become(self._partial, self.path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -9,7 +10,6 @@ from pathlib import Path
 
 import imagecodecs
 import numpy as np
-import numpy.typing as npt
 import tifffile
 
 from histocerb.core.errors import OutputError
@@ -73,15 +73,12 @@ def _sizes(width: int, height: int) -> list[tuple[int, int]]:
 
 def _write(slide: Slide, path: Path, folder: Path, progress: Callable[[float], None], quality: int) -> None:
     sizes = _sizes(slide.width_px, slide.height_px)
-    stores: list[npt.NDArray[np.uint8]] = [
-        np.memmap(folder / f"{level}.raw", np.uint8, "w+", shape=(height, width, 3))
-        for level, (width, height) in enumerate(sizes[1:], start=1)
-    ]
+    files = [folder / f"{level}.raw" for level in range(len(sizes))]
     per_centimetre = 1e4 / slide.mpp
     with tifffile.TiffWriter(path, bigtiff=True) as tiff:
         for level, (width, height) in enumerate(sizes):
-            rows = _source_rows(slide, progress) if level == 0 else _stored_rows(stores[level - 1])
-            coarser = stores[level] if level < len(stores) else None
+            rows = _source_rows(slide, progress) if level == 0 else _stored_rows(files[level], width, height)
+            coarser = files[level + 1] if level + 1 < len(sizes) else None
             tiff.write(
                 _tiles(_reduced_on_the_way(rows, coarser), quality),
                 shape=(height, width, 3),
@@ -105,19 +102,21 @@ def _source_rows(slide: Slide, progress: Callable[[float], None]) -> Iterator[Rg
         yield band
 
 
-def _stored_rows(store: npt.NDArray[np.uint8]) -> Iterator[Rgb8]:
-    for y in range(0, len(store), _BAND_PX):
-        yield np.asarray(store[y : y + _BAND_PX])
+def _stored_rows(file: Path, width: int, height: int) -> Iterator[Rgb8]:
+    for y in range(0, height, _BAND_PX):
+        shape = min(_BAND_PX, height - y), width, 3
+        yield np.fromfile(file, np.uint8, math.prod(shape), offset=y * width * 3).reshape(shape)
 
 
-def _reduced_on_the_way(bands: Iterator[Rgb8], coarser: npt.NDArray[np.uint8] | None) -> Iterator[Rgb8]:
-    """The same bands; before each is passed on, its reduced form is stored."""
-    y = 0
+def _reduced_on_the_way(bands: Iterator[Rgb8], coarser: Path | None) -> Iterator[Rgb8]:
+    """The same bands; before each is passed on, its reduced form is stored.
+
+    It is written and not mapped: a full disk is an error of the write, and not the end of the process.
+    """
     for band in bands:
         if coarser is not None:
-            reduced = halve(band)
-            coarser[y : y + len(reduced)] = reduced
-            y += len(reduced)
+            with coarser.open("ab") as file:
+                file.write(halve(band).data)
         yield band
 
 
