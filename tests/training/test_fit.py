@@ -26,6 +26,7 @@ from histocerb.data.store import Store
 from histocerb.models.checkpoint import load_checkpoint, save_checkpoint
 from histocerb.training.begin import first_network
 from histocerb.training.config import TrainConfig
+from histocerb.training.files import alone_in
 from histocerb.training.fit import fit
 from histocerb.training.journal import Journal
 
@@ -233,6 +234,14 @@ def test_a_file_in_the_way_is_named(recipe: Recipe, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OutputError, match="choose another --out"):
         fit(_config(recipe), tmp_path / "file", device="cpu")
+
+
+def test_two_processes_do_not_train_in_one_folder(recipe: Recipe, tmp_path: Path) -> None:
+    with alone_in(tmp_path), pytest.raises(OutputError, match="another process that trains there"):
+        fit(_config(recipe), tmp_path, device="cpu")
+    with alone_in(tmp_path):
+        pass
+    assert not (tmp_path / "config.json").exists()
 
 
 @pytest.mark.usefixtures("unvalidated")

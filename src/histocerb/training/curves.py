@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from histocerb.training.files import writing
 from histocerb.training.journal import Journal
 
 _PANEL_PX = (420, 240)
@@ -24,7 +25,11 @@ Panels = dict[str, dict[str, Points]]
 
 
 def draw_curves(journal: Journal, path: Path) -> None:
-    """Draw what the journal has: a panel per loss, per task that was validated, and for pace."""
+    """Draw what the journal has: a panel per loss, per task that was validated, and for pace.
+
+    Raises:
+        OutputError: the disk is full, or the folder cannot be written.
+    """
     panels = panels_of(journal)
     if not panels:
         return
@@ -35,8 +40,9 @@ def draw_curves(journal: Journal, path: Path) -> None:
     for number, (title, curves) in enumerate(panels.items()):
         page.paste(_panel(title, curves, starts), (number % _COLUMNS * width, number // _COLUMNS * height))
     temporary = path.with_suffix(".tmp.png")
-    page.save(temporary)
-    temporary.replace(path)
+    with writing(path.parent):
+        page.save(temporary)
+        temporary.replace(path)
 
 
 def panels_of(journal: Journal) -> Panels:

@@ -27,7 +27,7 @@ from histocerb.training.config import TrainConfig, binding, trained_heads
 from histocerb.training.curves import draw_curves
 from histocerb.training.distributed import Team, team_of
 from histocerb.training.facts import run_facts, weights_facts
-from histocerb.training.files import become, writing
+from histocerb.training.files import alone_in, become, writing
 from histocerb.training.frequencies import adjust, check_frequencies, told
 from histocerb.training.hardware import Hardware, find_hardware
 from histocerb.training.journal import Journal
@@ -60,7 +60,7 @@ def fit(config: TrainConfig, out: Path, callbacks: tuple[Callback, ...] = (), de
     Raises:
         UsageError: an impossible configuration, or `out` holds a run of another one, on other data or from
             other weights.
-        OutputError: `out` cannot be written, or holds a damaged file.
+        OutputError: `out` cannot be written, holds a damaged file, or another process trains in it.
         HistocerbError: a loss is not finite.
     """
     store, hardware = Store(Path(config.store)), find_hardware(device, config.devices)
@@ -75,11 +75,12 @@ def fit(config: TrainConfig, out: Path, callbacks: tuple[Callback, ...] = (), de
     check_averages(config)
     for stage in config.stages:
         stage_sampler(network, config, store, stage)
-    _claim(config, facts, out)
     before = told(load_checkpoint(config.start_from)) if config.start_from else {}
-    with team_of(config.devices, _train_beside, (config, out, hardware)) as team:
-        _train(network, config, _place(config, store, out, hardware, team, callbacks))
-    return _finish(network.cpu().eval(), config, store, facts | {"frequencies": before}, out)
+    with alone_in(out):
+        _claim(config, facts, out)
+        with team_of(config.devices, _train_beside, (config, out, hardware)) as team:
+            _train(network, config, _place(config, store, out, hardware, team, callbacks))
+        return _finish(network.cpu().eval(), config, store, facts | {"frequencies": before}, out)
 
 
 def _train_beside(team: Team, config: TrainConfig, out: Path, hardware: Hardware) -> None:
@@ -169,8 +170,8 @@ def _finish(network: Network, config: TrainConfig, store: Store, facts: dict[str
         "model": {"path": str(out / MODEL_FOLDER), "sha256": sha256},
         "data": {**facts["data"], "splits": [config.validation.split]},
     }
+    draw_curves(journal, curves_file(journal))
     with writing(out):
-        draw_curves(journal, curves_file(journal))
         _write_json(out / REPORT_FILE, {**report, **about})
     return out / MODEL_FOLDER
 
@@ -237,7 +238,6 @@ def _check_weights(began: dict[str, str], now: dict[str, str], out: Path) -> Non
 def _claim(config: TrainConfig, facts: dict[str, Any], out: Path) -> None:
     """Bind `out` to this configuration and this data."""
     with writing(out):
-        out.mkdir(parents=True, exist_ok=True)
         _write_json(out / CONFIG_FILE, asdict(config))
         _write_json(out / FACTS_FILE, facts)
 

@@ -17,6 +17,7 @@ from histocerb.data.batches import Batch, HeadTarget
 from histocerb.data.pictures import TARGET_COLOURS, Picture, framed, painted
 from histocerb.data.targets import type_rows
 from histocerb.models.network import Network
+from histocerb.training.files import writing
 from histocerb.training.module import StageModule
 
 _MOST = 4
@@ -42,8 +43,9 @@ class Pictures:
             return
         with module.shown():
             picture = batch_picture(module.network, batch)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture).save(self.folder / f"stage-{self.stage}-step-{step:06}.png")
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture).save(self.folder / f"stage-{self.stage}-step-{step:06}.png")
 
 
 def batch_picture(network: Network, batch: Batch) -> Picture:
