@@ -124,3 +124,17 @@ def discard(slide: Store, but: str = "") -> None:
     for folder in slide.folders():
         if folder.startswith(_PREFIX) and folder != but:
             slide.remove_folder(folder)
+
+
+def discard_of(slide: Store, key: str) -> None:
+    """Remove the pieces of a result that is done, which a process that was killed just after may have left.
+
+    Those of another key may be of a process that is at work.
+
+    Args:
+        slide: folder of its results.
+        key: see `pieces_folder`.
+    """
+    name = pieces_folder(key)
+    if name in slide.folders():
+        slide.remove_folder(name)

@@ -102,7 +102,7 @@ def segment_into_store(slide: Slide, model: RunningModel, folder: Store, how: Ho
 
 def _skipped(folder: Store, earlier: Manifest) -> SlideResult:
     """A result that was there, without pieces that a process left which was killed just after it was done."""
-    pieces.discard(folder)
+    pieces.discard_of(folder, earlier.key)
     return SlideResult(folder.root, earlier, skipped=True)
 
 

@@ -257,7 +257,7 @@ def _finished(job: Job, key: str) -> SlideResult | None:
 
 def _skipped(job: Job, manifest: Manifest) -> SlideResult:
     """A result that was there; see `publish.segment_into_store`."""
-    pieces.discard(job.folder)
+    pieces.discard_of(job.folder, manifest.key)
     return SlideResult(job.out / job.slide.name, manifest, skipped=True)
 
 
