@@ -23,8 +23,11 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# A real cluster has a process of its own: Ray's client has hung in one that had run other tests.
+OF_RAY := tests/inference/cluster/test_ray.py
 test: lint
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest $(OF_RAY)
+	$(BIN)/pytest -n 2 --dist loadfile --ignore=$(OF_RAY)
 
 # The pages of the viewer; what is built is committed, so that only who changes them needs node.
 frontend:
